@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The border between the command line, the agent and the kernel: every map
+ * that is pinned in the bpffs folder, its key and its value. The only header
+ * that BPF programs and user space share.
+ *
+ * Byte order: host, unless the name ends in _be. Times: nanoseconds of
+ * CLOCK_MONOTONIC (what bpf_ktime_get_ns() returns), 0 for "not yet".
+ * Every reserved byte is written as zero.
+ *
+ * A change to a struct here changes the layout hash that the build computes
+ * from this file; a program that finds maps with another hash, or another
+ * ABI_VERSION, leaves them alone and says so (exit code 3).
+ */
+#ifndef SNICTL_ABI_H
+#define SNICTL_ABI_H
+
+#include <linux/types.h>
+
+/* The folder inside the bpffs folder that holds the pins: "v1". */
+#define ABI_VERSION 1
+/* "snictl" and the version of struct abi_meta itself. */
+#define ABI_MAGIC 0x6c7463696e730001ULL
+
+/* Names of maps and pins. At most 15 characters, no dot: bpffs's rules. */
+#define ABI_MAP_META "meta"
+#define ABI_MAP_SETTINGS "settings"
+#define ABI_MAP_LISTENERS "listeners"
+#define ABI_MAP_ROUTES "routes"
+#define ABI_MAP_ROUTE_STATS "route_stats"
+#define ABI_MAP_FLOW_HOT "flow_hot"
+#define ABI_MAP_FLOW_COLD "flow_cold"
+#define ABI_MAP_COUNTERS "counters"
+
+/* RFC 1035 section 2.3.4: 255 octets on the wire are 253 characters. */
+#define ABI_NAME_MAX 253
+#define ABI_TARGETS_MAX 8
+#define ABI_TRUSTED_MAX 8
+#define ABI_LISTENERS_MAX 256
+#define ABI_ROUTE_STATS_MAX 65536
+/* Worker threads of one agent, and so entries of the counters map. */
+#define ABI_THREADS_MAX 64
+/* Bytes kept of the ALPN protocol name that a flow's record shows. */
+#define ABI_ALPN_MAX 15
+/* The longest chain of wildcard labels: 253 characters, 127 labels. */
+#define ABI_DEPTH_WORDS 2
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+
+/**
+ * struct abi_endpoint - an IP address and a TCP port.
+ * @addr:    IPv6 address, or IPv4 address in the first four bytes and zeros.
+ * @port_be: TCP port, network order.
+ * @family:  AF_INET (2), AF_INET6 (10), or 0: no address (any, or unknown).
+ */
+struct abi_endpoint {
+	__u8 addr[16];
+	__be16 port_be;
+	__u8 family;
+	__u8 reserved;
+};
+
+/** struct abi_prefix - an IP prefix; bits beyond @length are zero. */
+struct abi_prefix {
+	__u8 addr[16];
+	__u8 family;
+	__u8 length;
+	__u8 reserved[2];
+};
+
+/* ---- meta: one entry, memory-mapped ----------------------------------- */
+
+/**
+ * struct abi_meta - what these pins are, and what must be shared by all.
+ * @magic:             ABI_MAGIC.
+ * @layout_hash:       of this header, computed at build time.
+ * @route_generation:  changes when another map is renamed over "routes";
+ *                     whoever holds the old one opens the pin again.
+ * @listener_generation: changes with every change of the listeners map.
+ * @next_flow_id:      fetch-and-add; flow ids are never used twice.
+ * @hash_key:          key of the route names' hash, random, for this load.
+ * @depths:            wildcard routes exist with so many labels, as bits;
+ *                     [0] the common table, [1] all listeners' own tables.
+ *                     A superset while a writer is at work.
+ * @scoped_routes:     routes in listeners' own tables; 0 saves the search.
+ * @dirty:             a writer is changing several maps; if it died, the
+ *                     next writer makes them equal to the state file.
+ * @flow_capacity:     entries of flow_hot and flow_cold.
+ * @next_listener_id:  listener ids are never used twice.
+ */
+struct abi_meta {
+	__u64 magic;
+	__u64 layout_hash;
+	__u64 route_generation;
+	__u64 listener_generation;
+	__u64 next_flow_id;
+	__u8 hash_key[16];
+	__u64 depths[2][ABI_DEPTH_WORDS];
+	__u64 scoped_routes;
+	__u64 dirty;
+	__u32 flow_capacity;
+	__u32 next_listener_id;
+};
+
+/* ---- settings: one entry, memory-mapped -------------------------------- */
+
+/* Index into abi_settings.value. Units are in the names. */
+enum abi_setting {
+	ABI_SET_HELLO_TIMEOUT_MS,
+	ABI_SET_HELLO_MAX_BYTES,
+	ABI_SET_HELLO_PENDING_PER_SOURCE,
+	ABI_SET_CONNECT_TIMEOUT_MS,
+	ABI_SET_IDLE_TIMEOUT_MS,
+	ABI_SET_HALF_CLOSE_TIMEOUT_MS,
+	ABI_SET_DRAIN_TIMEOUT_MS,
+	ABI_SET_KEEPALIVE_MS,
+	ABI_SET_MAX_FLOWS,
+	ABI_SET_MAX_FLOWS_PER_SOURCE,
+	ABI_SET_FLOW_CAPACITY,
+	ABI_SET_DATAPATH,
+	ABI_SET_LOG,
+	ABI_SETTING_COUNT
+};
+
+struct abi_settings {
+	__u64 value[32];
+};
+
+enum abi_log {
+	ABI_LOG_OFF,
+	ABI_LOG_TEXT,
+	ABI_LOG_JSON
+};
+
+/* ---- listeners: hash --------------------------------------------------- */
+
+/* The key is an abi_endpoint; family 0 is every address, IPv4 and IPv6. */
+
+/**
+ * struct abi_listener - a port (and address) that the agent listens on.
+ * @id:            from 1; the scope of the routes of its own table.
+ * @trusted_count: prefixes from which a PROXY header is required; none: no
+ *                 PROXY header is accepted here.
+ */
+struct abi_listener {
+	__u32 id;
+	__u32 trusted_count;
+	struct abi_prefix trusted[ABI_TRUSTED_MAX];
+};
+
+/* ---- routes: hash, replaced as a whole by rename ------------------------ */
+
+enum abi_route_kind {
+	ABI_ROUTE_EXACT = 1, /* pbx.example.com */
+	ABI_ROUTE_WILDCARD,  /* *.example.com and .example.com */
+	ABI_ROUTE_NONE,	     /* TLS without a server name */
+	ABI_ROUTE_DEFAULT,   /* every TLS client that nothing else matched */
+	ABI_ROUTE_OTHER	     /* not TLS at all */
+};
+
+/**
+ * struct abi_route_key - where a route is found.
+ * @scope: a listener's id, or 0: the common table.
+ * @kind:  enum abi_route_kind.
+ * @hash:  SipHash-2-4-128 of the name under abi_meta.hash_key; for a
+ *         wildcard, of the domain below it; zero for the kinds without name.
+ */
+struct abi_route_key {
+	__u32 scope;
+	__u8 kind;
+	__u8 reserved[3];
+	__u64 hash[2];
+};
+
+enum abi_action {
+	ABI_ACTION_FORWARD,
+	ABI_ACTION_REJECT, /* alert unrecognized_name */
+	ABI_ACTION_DROP	   /* silence, then RST */
+};
+
+enum abi_proxy {
+	ABI_PROXY_OFF,
+	ABI_PROXY_V1,
+	ABI_PROXY_V2
+};
+
+enum abi_datapath {
+	ABI_DATAPATH_AUTO,
+	ABI_DATAPATH_SPLICE,
+	ABI_DATAPATH_SOCKMAP,
+	ABI_DATAPATH_RELAY,
+	ABI_DATAPATH_COUNT
+};
+
+/**
+ * struct abi_route - what happens to a connection.
+ * @apex:      on a wildcard: it also covers the domain itself (".name").
+ * @name:      lower case, no trailing dot, not NUL-terminated; for a
+ *             wildcard the domain without the leading "*." or ".".
+ */
+struct abi_route {
+	__u8 action;
+	__u8 proxy;
+	__u8 datapath;
+	__u8 target_count;
+	__u8 apex;
+	__u8 name_length;
+	__u8 name[ABI_NAME_MAX + 1];
+	struct abi_endpoint target[ABI_TARGETS_MAX];
+};
+
+/* ---- flows: two arrays, memory-mapped ----------------------------------- */
+
+/**
+ * enum abi_phase - where a flow is in its life. Written by the agent.
+ * The order is the order of events.
+ */
+enum abi_phase {
+	ABI_PHASE_FREE,
+	ABI_PHASE_HELLO,   /* reading the ClientHello */
+	ABI_PHASE_CONNECT, /* connecting to a target */
+	ABI_PHASE_PREFACE, /* sending PROXY header and hello */
+	ABI_PHASE_RELAY,   /* user space moves the bytes */
+	ABI_PHASE_REFUSE,  /* alert sent, reading what still comes */
+	ABI_PHASE_COUNT
+};
+
+/* How a connection ended or was refused; the word in log and counters. */
+enum abi_outcome {
+	ABI_OUTCOME_PENDING,
+	ABI_OUTCOME_ROUTED,
+	ABI_OUTCOME_NO_SNI,
+	ABI_OUTCOME_UNKNOWN_NAME,
+	ABI_OUTCOME_MALFORMED,
+	ABI_OUTCOME_TOO_LARGE,
+	ABI_OUTCOME_HELLO_TIMEOUT,
+	ABI_OUTCOME_NOT_TLS,
+	ABI_OUTCOME_REJECTED,
+	ABI_OUTCOME_DROPPED,
+	ABI_OUTCOME_CONNECT_FAILED,
+	ABI_OUTCOME_LIMITED,
+	ABI_OUTCOME_BANNED,
+	ABI_OUTCOME_CLIENT_GONE,
+	ABI_OUTCOME_COUNT
+};
+
+enum abi_direction {
+	ABI_FROM_CLIENT,
+	ABI_FROM_BACKEND
+};
+
+/**
+ * struct abi_flow_direction - the bytes of one direction; a cache line.
+ * @bytes:   payload passed on to the other side.
+ * @packets: segments received, where the data path knows them.
+ * @last_ns: of the last byte; written only when the coarse clock changed.
+ */
+struct abi_flow_direction {
+	__u64 bytes;
+	__u64 packets;
+	__u64 last_ns;
+	__u64 reserved[5];
+};
+
+/** struct abi_flow_hot - written by whoever moves the bytes. */
+struct abi_flow_hot {
+	struct abi_flow_direction direction[2];
+};
+
+/**
+ * struct abi_flow_cold - written by the agent only, under @sequence.
+ * @sequence:  odd while being written; a reader that sees it odd, or
+ *             changed, reads again.
+ * @phase:     enum abi_phase; ABI_PHASE_FREE: nothing else here counts.
+ * @id:        never used twice.
+ * @client_cookie, @backend_cookie: SO_COOKIE of the two sockets, 0: none.
+ * @client:    where the client is (from the PROXY header where one counts).
+ * @local:     what the client dialled (likewise).
+ * @peer:      the other end of the accepted socket.
+ * @source:    our end of the connection to the backend.
+ * @accepted_ns, @hello_ns, @connected_ns: when, CLOCK_MONOTONIC.
+ * @route:     the key of the route taken; kind 0: none.
+ * @name_length: 0: no server name.
+ */
+struct abi_flow_cold {
+	__u32 sequence;
+	__u8 phase;
+	__u8 outcome;
+	__u8 datapath;
+	__u8 proxy;
+	__u64 id;
+	__u64 client_cookie;
+	__u64 backend_cookie;
+	__u64 accepted_ns;
+	__u64 hello_ns;
+	__u64 connected_ns;
+	struct abi_route_key route;
+	struct abi_endpoint client;
+	struct abi_endpoint local;
+	struct abi_endpoint peer;
+	struct abi_endpoint source;
+	struct abi_endpoint backend;
+	__u32 listener_id;
+	__u8 alpn[ABI_ALPN_MAX];
+	__u8 alpn_length;
+	__u8 name[ABI_NAME_MAX + 2];
+	__u8 name_length;
+	__u32 thread;
+	__u32 reserved;
+};
+
+/* ---- route_stats: hash by abi_route_key --------------------------------- */
+
+/**
+ * struct abi_route_stats - what a route's finished flows add up to.
+ * @failure_ns:       CLOCK_REALTIME of the last failed connect, 0: none.
+ * @failure_errno:    positive errno of it.
+ * @failure_target:   which target.
+ */
+struct abi_route_stats {
+	__u64 flows;
+	__u64 failures;
+	__u64 bytes[2];
+	__u64 failure_ns;
+	struct abi_endpoint failure_target;
+	__u32 failure_errno;
+};
+
+/* ---- counters: array, memory-mapped, an entry a worker thread ----------- */
+
+/**
+ * struct abi_counters - one writer each; readers add them up.
+ * @outcome:        finished connections by enum abi_outcome.
+ * @datapath:       flows handed to each data path.
+ * @bytes:          of finished flows, by enum abi_direction.
+ * @accept_pauses:  times that accepting paused for want of descriptors.
+ * @connect_failures: attempts to reach a target that failed.
+ */
+struct abi_counters {
+	__u64 accepted;
+	__u64 outcome[16];
+	__u64 datapath[4];
+	__u64 bytes[2];
+	__u64 accept_pauses;
+	__u64 connect_failures;
+	__u64 reserved[7];
+};
+
+#pragma GCC diagnostic pop
+
+_Static_assert(sizeof(struct abi_endpoint) == 20, "abi_endpoint");
+_Static_assert(sizeof(struct abi_prefix) == 20, "abi_prefix");
+_Static_assert(sizeof(struct abi_meta) == 112, "abi_meta");
+_Static_assert(sizeof(struct abi_settings) == 256, "abi_settings");
+_Static_assert(ABI_SETTING_COUNT <= 32, "abi_settings");
+_Static_assert(sizeof(struct abi_listener) == 168, "abi_listener");
+_Static_assert(sizeof(struct abi_route_key) == 24, "abi_route_key");
+_Static_assert(sizeof(struct abi_route) == 420, "abi_route");
+_Static_assert(sizeof(struct abi_flow_hot) == 128, "abi_flow_hot");
+_Static_assert(sizeof(struct abi_flow_cold) == 464, "abi_flow_cold");
+_Static_assert(sizeof(struct abi_route_stats) == 64, "abi_route_stats");
+_Static_assert(sizeof(struct abi_counters) == 256, "abi_counters");
+_Static_assert(ABI_OUTCOME_COUNT <= 16, "abi_counters");
+
+#endif

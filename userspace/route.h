@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Routes in their pinned map: looked up per connection, replaced as a whole. */
+#ifndef SNICTL_ROUTE_H
+#define SNICTL_ROUTE_H
+
+#include "../bpf/abi.h"
+#include <stdint.h>
+#include "name.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include "store.h"
+
+/**
+ * struct route_table - an open routes map; each thread has its own.
+ * @fd:         the map; -1 before the first look.
+ * @generation: of abi_meta when it was opened.
+ */
+struct route_table {
+	int fd;
+	uint64_t generation;
+};
+
+/** struct route_query - what is known of a connection. */
+struct route_query {
+	uint32_t listener_id;
+	enum route_query_kind {
+		ROUTE_QUERY_NAME,    /* TLS with @name */
+		ROUTE_QUERY_NO_NAME, /* TLS without server name */
+		ROUTE_QUERY_NOT_TLS
+	} kind;
+	const struct name *name;
+};
+
+/**
+ * route_lookup() - the route that a connection takes.
+ * @table:     opened again by itself when the map has been replaced.
+ * @ret_key, @ret_route: written only on success.
+ *
+ * The listener's own table is searched whole, then the common one: exact,
+ * wildcards from the longest, then "none" (for a client without name) and
+ * "default"; a client that does not speak TLS finds "other" only.
+ *
+ * Thread-safe for different @table. Costs one bpf(2) call per candidate,
+ * candidates being bounded by abi_meta.depths.
+ *
+ * Return: 0, -ENOENT (no route), or another -errno.
+ */
+int route_lookup(const struct store *store, struct route_table *table,
+		 const struct route_query *query, struct abi_route_key *ret_key,
+		 struct abi_route *ret_route);
+
+/**
+ * route_walk() - route_lookup() with a witness.
+ * @visit: called for each candidate in the order of precedence, with the
+ *         route found there or NULL; returns true to stop. NULL @visit:
+ *         stop at the first that is found.
+ */
+typedef bool route_visit(void *context, const struct abi_route_key *key,
+			 const struct pattern *pattern,
+			 const struct abi_route *route);
+int route_walk(const struct store *store, struct route_table *table,
+	       const struct route_query *query, route_visit *visit,
+	       void *context);
+
+/**
+ * route_account() - add a finished flow to its route's figures.
+ * @bytes: of the flow, by enum abi_direction.
+ *
+ * Serialised inside one process. Figures that cannot be kept are dropped.
+ */
+void route_account(const struct store *store, const struct abi_route_key *key,
+		   const uint64_t bytes[2]);
+
+/** route_account_failure() - note a target that could not be reached. */
+void route_account_failure(const struct store *store,
+			   const struct abi_route_key *key,
+			   const struct abi_endpoint *target, int error);
+
+/** route_table_close() - give up the map; the table may be used again. */
+void route_table_close(struct route_table *table);
+
+#endif

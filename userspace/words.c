@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "words.h"
+
+#include <stddef.h>
+#include <string.h>
+
+const char *const words_outcome[ABI_OUTCOME_COUNT] = {
+	[ABI_OUTCOME_PENDING] = "pending",
+	[ABI_OUTCOME_ROUTED] = "routed",
+	[ABI_OUTCOME_NO_SNI] = "no-sni",
+	[ABI_OUTCOME_UNKNOWN_NAME] = "unknown-name",
+	[ABI_OUTCOME_MALFORMED] = "malformed",
+	[ABI_OUTCOME_TOO_LARGE] = "too-large",
+	[ABI_OUTCOME_HELLO_TIMEOUT] = "hello-timeout",
+	[ABI_OUTCOME_NOT_TLS] = "not-tls",
+	[ABI_OUTCOME_REJECTED] = "rejected",
+	[ABI_OUTCOME_DROPPED] = "dropped",
+	[ABI_OUTCOME_CONNECT_FAILED] = "connect-failed",
+	[ABI_OUTCOME_LIMITED] = "limited",
+	[ABI_OUTCOME_BANNED] = "banned",
+	[ABI_OUTCOME_CLIENT_GONE] = "client-gone",
+};
+
+const char *const words_phase[ABI_PHASE_COUNT] = {
+	[ABI_PHASE_FREE] = "free",	 [ABI_PHASE_HELLO] = "hello",
+	[ABI_PHASE_CONNECT] = "connect", [ABI_PHASE_PREFACE] = "preface",
+	[ABI_PHASE_RELAY] = "relay",	 [ABI_PHASE_REFUSE] = "refuse",
+};
+
+const char *const words_datapath[ABI_DATAPATH_COUNT + 1] = {
+	[ABI_DATAPATH_AUTO] = "auto",
+	[ABI_DATAPATH_SPLICE] = "splice",
+	[ABI_DATAPATH_SOCKMAP] = "sockmap",
+	[ABI_DATAPATH_RELAY] = "relay",
+};
+
+const char *const words_proxy[ABI_PROXY_V2 + 2] = {
+	[ABI_PROXY_OFF] = "off",
+	[ABI_PROXY_V1] = "v1",
+	[ABI_PROXY_V2] = "v2",
+};
+
+const char *const words_log[ABI_LOG_JSON + 2] = {
+	[ABI_LOG_OFF] = "off",
+	[ABI_LOG_TEXT] = "text",
+	[ABI_LOG_JSON] = "json",
+};
+
+int words_find(const char *const *words, const char *word)
+{
+	for (int i = 0; words[i]; i++) {
+		if (!strcmp(words[i], word))
+			return i;
+	}
+	return -1;
+}
