@@ -282,6 +282,8 @@ struct abi_flow_hot {
  * @accepted_ns, @hello_ns, @connected_ns: when, CLOCK_MONOTONIC.
  * @route:     the key of the route taken; kind 0: none.
  * @name_length: 0: no server name.
+ * @route_offset, @route_apex: where in @name the domain of a wildcard route
+ *             begins, and whether it is a ".domain".
  */
 struct abi_flow_cold {
 	__u32 sequence;
@@ -307,7 +309,9 @@ struct abi_flow_cold {
 	__u8 name[ABI_NAME_MAX + 2];
 	__u8 name_length;
 	__u32 thread;
-	__u32 reserved;
+	__u8 route_offset;
+	__u8 route_apex;
+	__u8 reserved[2];
 };
 
 /* ---- route_stats: hash by abi_route_key --------------------------------- */
