@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "flow_read.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+/* A writer needs well under a microsecond; it may lose its CPU meanwhile. */
+#define TRIES_MAX 1000
+
+/* The hot half has another writer and no counter: each field for itself. */
+static void read_hot(const struct abi_flow_hot *hot, struct abi_flow_hot *copy)
+{
+	memset(copy, 0, sizeof(*copy));
+	for (int i = ABI_FROM_CLIENT; i <= ABI_FROM_BACKEND; i++) {
+		const struct abi_flow_direction *from = &hot->direction[i];
+		struct abi_flow_direction *to = &copy->direction[i];
+
+		to->bytes = __atomic_load_n(&from->bytes, __ATOMIC_RELAXED);
+		to->packets = __atomic_load_n(&from->packets, __ATOMIC_RELAXED);
+		to->last_ns = __atomic_load_n(&from->last_ns, __ATOMIC_RELAXED);
+	}
+}
+
+static bool read_once(const struct store *store, uint32_t index,
+		      struct flow_record *record)
+{
+	const struct abi_flow_cold *cold = &store->cold[index];
+	uint32_t before = __atomic_load_n(&cold->sequence, __ATOMIC_ACQUIRE);
+
+	if (before & 1)
+		return false;
+	memcpy(&record->cold, cold, sizeof(*cold));
+	read_hot(&store->hot[index], &record->hot);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return __atomic_load_n(&cold->sequence, __ATOMIC_RELAXED) == before;
+}
+
+int flow_read(const struct store *store, uint32_t index,
+	      struct flow_record *ret_record)
+{
+	struct flow_record record;
+
+	for (int tries = 0; tries < TRIES_MAX; tries++) {
+		/* Most slots are free: don't copy them. */
+		if (__atomic_load_n(&store->cold[index].phase,
+				    __ATOMIC_RELAXED) == ABI_PHASE_FREE)
+			return -ENOENT;
+		if (!read_once(store, index, &record)) {
+			sched_yield();
+			continue;
+		}
+		if (record.cold.phase == ABI_PHASE_FREE)
+			return -ENOENT;
+		*ret_record = record;
+		return 0;
+	}
+	return -EBUSY;
+}
+
+int flow_find(const struct store *store, uint64_t id,
+	      struct flow_record *ret_record)
+{
+	struct flow_record record;
+
+	for (uint32_t i = 0; i < store->meta->flow_capacity; i++) {
+		if (__atomic_load_n(&store->cold[i].id, __ATOMIC_RELAXED) != id)
+			continue;
+		if (flow_read(store, i, &record) || record.cold.id != id)
+			continue;
+		*ret_record = record;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+void counters_sum(const struct store *store, struct abi_counters *ret_sum)
+{
+	__u64 *sum = (__u64 *)ret_sum;
+
+	memset(ret_sum, 0, sizeof(*ret_sum));
+	for (int thread = 0; thread < ABI_THREADS_MAX; thread++) {
+		const __u64 *each = (const __u64 *)&store->counters[thread];
+
+		for (size_t i = 0; i < sizeof(*ret_sum) / sizeof(*sum); i++)
+			sum[i] += __atomic_load_n(&each[i], __ATOMIC_RELAXED);
+	}
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The reading side of flows and counters, beside the agent that writes. */
+#ifndef SNICTL_FLOW_READ_H
+#define SNICTL_FLOW_READ_H
+
+#include <stdint.h>
+#include "store.h"
+
+/** struct flow_record - one flow at one moment. */
+struct flow_record {
+	struct abi_flow_cold cold;
+	struct abi_flow_hot hot;
+};
+
+/**
+ * flow_read() - copy the flow in a slot.
+ * @index:      0..flow_capacity - 1.
+ * @ret_record: written only on success; both halves are the same flow's.
+ *
+ * Return: 0, -ENOENT (the slot is free), -EBUSY (the record never stood
+ * still: its writer is at work without end, or died at work).
+ */
+int flow_read(const struct store *store, uint32_t index,
+	      struct flow_record *ret_record);
+
+/**
+ * flow_find() - copy the flow with an id.
+ * Return: 0 or -ENOENT (it has ended, or never was).
+ */
+int flow_find(const struct store *store, uint64_t id,
+	      struct flow_record *ret_record);
+
+/** counters_sum() - all threads' counters, added up. */
+void counters_sum(const struct store *store, struct abi_counters *ret_sum);
+
+#endif
