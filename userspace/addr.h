@@ -19,8 +19,8 @@
  *
  * A bare IPv6 address has no port. Zones ("%eth0") are refused.
  *
- * Return: 0, -EINVAL (not an IP address; a name is one such), -ERANGE (port
- * not in 1..65535).
+ * Return: 0, -EINVAL (not an IP address; a name is one such), -ERANGE (an
+ * address, but what follows the colon is no number in 1..65535).
  */
 int addr_parse_endpoint(const char *text, uint16_t default_port,
 			struct abi_endpoint *ret_endpoint);
@@ -30,14 +30,18 @@ int addr_parse_endpoint(const char *text, uint16_t default_port,
  *
  * A bare port, and "*:PORT", is every address of both families: family 0.
  *
- * Return: 0, -EINVAL or -ERANGE, as above.
+ * Return: 0, -EINVAL or -ERANGE, as above; -ENODATA (an address without a
+ * port).
  */
 int addr_parse_listener(const char *text, struct abi_endpoint *ret_endpoint);
 
 /**
  * addr_parse_prefix() - "IP" or "IP/LENGTH".
  *
- * Return: 0, -EINVAL, -ERANGE (length), -EDOM (bits set behind the length).
+ * An IPv4-mapped prefix is stored as IPv4.
+ *
+ * Return: 0, -EINVAL (not an IP address), -ERANGE (an address, but what follows
+ * the slash is no length of its family), -EDOM (bits set behind the length).
  */
 int addr_parse_prefix(const char *text, struct abi_prefix *ret_prefix);
 

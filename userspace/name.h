@@ -71,7 +71,8 @@ int pattern_parse(const char *text, struct pattern *ret_pattern,
 #define PATTERN_TEXT_SIZE (ABI_NAME_MAX + 3)
 
 /**
- * pattern_format() - back to the text that pattern_parse() reads.
+ * pattern_format() - back to the text that pattern_parse() reads; a host that
+ * is called "none" keeps a trailing dot, "none.".
  * @text: at least PATTERN_TEXT_SIZE bytes.
  * Return: @text.
  */
