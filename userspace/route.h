@@ -3,11 +3,10 @@
 #ifndef SNICTL_ROUTE_H
 #define SNICTL_ROUTE_H
 
-#include "../bpf/abi.h"
-#include <stdint.h>
-#include "name.h"
 #include <stdbool.h>
 #include <stdint.h>
+#include "../bpf/abi.h"
+#include "name.h"
 #include "store.h"
 
 /**
@@ -30,6 +29,9 @@ struct route_query {
 	} kind;
 	const struct name *name;
 };
+
+/** ROUTE_TABLE_NONE - a table before its first look. */
+#define ROUTE_TABLE_NONE ((struct route_table){.fd = -1})
 
 /**
  * route_lookup() - the route that a connection takes.
@@ -75,6 +77,21 @@ void route_account(const struct store *store, const struct abi_route_key *key,
 void route_account_failure(const struct store *store,
 			   const struct abi_route_key *key,
 			   const struct abi_endpoint *target, int error);
+
+/**
+ * route_key() - where a route of that name is found.
+ * @scope: a listener's id, or 0.
+ */
+void route_key(const struct store *store, uint32_t scope,
+	       const struct pattern *pattern, struct abi_route_key *ret_key);
+
+/**
+ * route_stats_read() - what route_account() has kept.
+ * @ret_stats: all zero where there is nothing.
+ * Return: 0 or -errno.
+ */
+int route_stats_read(const struct store *store, const struct abi_route_key *key,
+		     struct abi_route_stats *ret_stats);
 
 /** route_table_close() - give up the map; the table may be used again. */
 void route_table_close(struct route_table *table);

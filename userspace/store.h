@@ -3,6 +3,7 @@
 #ifndef SNICTL_STORE_H
 #define SNICTL_STORE_H
 
+#include <stdint.h>
 #include "../bpf/abi.h"
 #include "error.h"
 #include "paths.h"
@@ -36,6 +37,11 @@ enum store_access {
 	STORE_WRITE
 };
 
+/* A store that holds nothing; what store_close() leaves behind. */
+#define STORE_NONE                                                             \
+	((struct store){                                                       \
+		.folder = -1, .pins = -1, .listeners = -1, .route_stats = -1})
+
 /**
  * store_open() - open maps that are there.
  * @ret_store: to be given to store_close(); written only on success.
@@ -47,7 +53,74 @@ enum store_access {
 int store_open(const struct paths *paths, enum store_access access,
 	       struct store *ret_store, struct error *error);
 
-/** store_close() - unmap and close; the pins stay. */
+/** store_close() - unmap and close; the pins stay, a lock is let go. */
 void store_close(struct store *store);
+
+/** AUTO_STORE - a store that is closed at the end of its scope. */
+#define AUTO_STORE __attribute__((cleanup(store_close))) struct store
+
+/**
+ * store_lock() - open the bpffs folder, made if absent, and wait for the
+ * writers' lock.
+ * @ret_store: holds the folder only; written only on success.
+ * Return: as store_open(), never -ENOENT or -EPROTO.
+ */
+int store_lock(const struct paths *paths, struct store *ret_store,
+	       struct error *error);
+
+/** store_unlock() - let other writers in; the store stays open. */
+void store_unlock(struct store *store);
+
+/**
+ * store_load() - open the maps in a locked folder, for writing.
+ * Return: as store_open(); with -ENOENT the way is clear for
+ * store_create().
+ */
+int store_load(struct store *store, const struct paths *paths,
+	       struct error *error);
+
+/**
+ * store_create() - make all maps but the routes, where nobody sees them yet.
+ * @store:         locked; on success it is as after store_load().
+ * @flow_capacity: entries of the flow arrays.
+ *
+ * What a dead writer left unfinished is removed first.
+ * Return: 0 or -errno with a sentence.
+ */
+int store_create(struct store *store, const struct paths *paths,
+		 uint32_t flow_capacity, struct error *error);
+
+/** store_publish() - the maps just made become the ones in force. */
+int store_publish(struct store *store, const struct paths *paths,
+		  struct error *error);
+
+/**
+ * store_remove() - take all pins out of the folder, and the folder.
+ *
+ * Maps that a process has open live on unseen until it ends: the caller sees
+ * to it that no agent runs. Nothing there is a success.
+ *
+ * Return: as store_lock().
+ */
+int store_remove(const struct paths *paths, struct error *error);
+
+/**
+ * store_pin() - pin a map in the folder of the pins, over another if need be.
+ * store_unpin() - take a pin away. store_get() - open what is pinned.
+ * @ret_fd: written only on success.
+ * Return: 0 or -errno.
+ */
+int store_pin(const struct store *store, int map, const char *name);
+int store_unpin(const struct store *store, const char *name);
+int store_get(const struct store *store, const char *name,
+	      enum store_access access, int *ret_fd);
+
+/**
+ * store_memory() - what the kernel holds for all these maps, bytes.
+ *
+ * From the kernel's own account (memlock in fdinfo); on kernels that
+ * estimate it, it is an estimate.
+ */
+uint64_t store_memory(const struct store *store);
 
 #endif

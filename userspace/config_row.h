@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* One row of the configuration, and the one grammar for it: the words of the
+ * command line are the words of a line in a file. Pure. */
+#ifndef SNICTL_CONFIG_ROW_H
+#define SNICTL_CONFIG_ROW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "../bpf/abi.h"
+#include "error.h"
+#include "name.h"
+
+/* The most words that any row has, with room to tell one too many. */
+#define CONFIG_ROW_WORDS 16
+
+enum config_verb {
+	CONFIG_ADD,
+	CONFIG_REPLACE, /* routes only */
+	CONFIG_DEL,
+	CONFIG_SET /* settings only */
+};
+
+enum config_object {
+	CONFIG_LISTENER,
+	CONFIG_ROUTE,
+	CONFIG_SETTING
+};
+
+/** struct config_listener - a listener; @line of its file, or 0. */
+struct config_listener {
+	struct abi_endpoint endpoint;
+	uint32_t trusted_count;
+	struct abi_prefix trusted[ABI_TRUSTED_MAX];
+	uint32_t line;
+};
+
+/**
+ * struct config_route - a route and where it stands.
+ * @on:     the listener whose own table it is in, where @scoped.
+ * @kind:   enum abi_route_kind.
+ * @line:   of its file, or 0.
+ */
+struct config_route {
+	struct abi_route route;
+	struct abi_endpoint on;
+	bool scoped;
+	uint8_t kind;
+	uint32_t line;
+};
+
+/** struct config_setting - a setting; @value is in its unit. */
+struct config_setting {
+	enum abi_setting setting;
+	uint64_t value;
+};
+
+/**
+ * struct config_row - what one command or one line says.
+ * @proxy_given: a route's --proxy was there (it defaults to off).
+ *
+ * With CONFIG_DEL only what names the row is filled: the listener's
+ * endpoint; the route's kind, name, apex, scoped and on.
+ */
+struct config_row {
+	enum config_verb verb;
+	enum config_object object;
+	bool proxy_given;
+	union {
+		struct config_listener listener;
+		struct config_route route;
+		struct config_setting setting;
+	};
+};
+
+/**
+ * struct config_fault - where in the words a fault is.
+ * @word:   index; the number of words if something is missing at the end.
+ * @offset: bytes into that word.
+ */
+struct config_fault {
+	size_t word;
+	size_t offset;
+};
+
+/**
+ * config_row_parse() - read the words of one row, verb and all:
+ *
+ *   listen add [ADDR:]PORT [--accept-proxy PREFIX[,PREFIX]...]
+ *   listen del [ADDR:]PORT
+ *   route add|replace NAME TARGET[,TARGET]... [--proxy off|v1|v2]
+ *         [--datapath auto|splice|sockmap|relay] [--on [ADDR:]PORT]
+ *   route del NAME [--on [ADDR:]PORT]
+ *   set KEY VALUE
+ *
+ * Options may stand anywhere behind the verb, as "--key value" or
+ * "--key=value". TARGET is IP[:PORT] (443 where none is given), or "reject"
+ * or "drop" alone.
+ *
+ * @words:     @count of them; borrowed, not changed.
+ * @ret_row:   written only on success.
+ * @ret_fault: written only on failure; may be NULL.
+ *
+ * Return: 0, or -EINVAL with EXIT_USAGE and a sentence that quotes the word.
+ */
+int config_row_parse(char *const *words, size_t count,
+		     struct config_row *ret_row, struct config_fault *ret_fault,
+		     struct error *error);
+
+/** CONFIG_ROW_SIZE - the longest row as text, and its NUL. */
+#define CONFIG_ROW_SIZE 1024
+
+/**
+ * config_row_format() - the row as config_row_parse() reads it, with its
+ * verb, in one normal form: what is the default is left out.
+ * @text: at least CONFIG_ROW_SIZE bytes.
+ * Return: length of @text.
+ */
+size_t config_row_format(const struct config_row *row, char *text);
+
+/**
+ * config_route_targets() - "10.0.0.1:443,[2001:db8::1]:443", "reject" or
+ * "drop".
+ * @text: at least CONFIG_ROW_SIZE bytes.
+ * Return: @text.
+ */
+const char *config_route_targets(const struct abi_route *route, char *text);
+
+/** config_route_pattern() - the name of a route, for pattern_format(). */
+void config_route_pattern(const struct config_route *route,
+			  struct pattern *ret_pattern);
+
+/**
+ * config_route_name() - the name as text, "*.example.com".
+ * @text: at least PATTERN_TEXT_SIZE bytes.
+ * Return: @text.
+ */
+const char *config_route_name(const struct config_route *route, char *text);
+
+#endif
