@@ -22,39 +22,48 @@ static unsigned family_bits(uint8_t family)
 	}
 }
 
-/* Stores a mapped address as what it is: IPv4. */
-static void set_ipv6(struct abi_endpoint *endpoint, const void *address)
+void addr_from_ip(int family, const uint8_t *ip, in_port_t port_be,
+		  struct abi_endpoint *ret_endpoint)
 {
-	const uint8_t *bytes = address;
+	struct abi_endpoint endpoint = {.port_be = port_be,
+					.family = (uint8_t)family};
 
-	if (!memcmp(bytes, mapped_prefix, sizeof(mapped_prefix))) {
-		endpoint->family = AF_INET;
-		memcpy(endpoint->addr, bytes + sizeof(mapped_prefix), 4);
-	} else {
-		endpoint->family = AF_INET6;
-		memcpy(endpoint->addr, bytes, 16);
+	if (family == AF_INET6 &&
+	    !memcmp(ip, mapped_prefix, sizeof(mapped_prefix))) {
+		endpoint.family = AF_INET;
+		ip += sizeof(mapped_prefix);
 	}
+	memcpy(endpoint.addr, ip, endpoint.family == AF_INET ? 4 : 16);
+	*ret_endpoint = endpoint;
 }
 
-/* @endpoint: all zero before. */
-static int parse_ip(const char *text, size_t length,
-		    struct abi_endpoint *endpoint)
+bool addr_to_ipv6(const struct abi_endpoint *endpoint, uint8_t ret_ip[16])
 {
-	char ip[INET6_ADDRSTRLEN];
-	struct in6_addr ipv6;
-
-	if (length >= sizeof(ip))
-		return -EINVAL;
-	memcpy(ip, text, length);
-	ip[length] = '\0';
-	if (inet_pton(AF_INET, ip, endpoint->addr) == 1) {
-		endpoint->family = AF_INET;
-		return 0;
+	if (endpoint->family == AF_INET) {
+		memcpy(ret_ip, mapped_prefix, sizeof(mapped_prefix));
+		memcpy(ret_ip + sizeof(mapped_prefix), endpoint->addr, 4);
+	} else {
+		memcpy(ret_ip, endpoint->addr, 16);
 	}
-	/* Unlike getaddrinfo(), inet_pton() knows no zones. */
-	if (inet_pton(AF_INET6, ip, &ipv6) != 1)
+	return !memcmp(ret_ip, mapped_prefix, sizeof(mapped_prefix));
+}
+
+static int parse_ip(const char *text, size_t length,
+		    struct abi_endpoint *ret_endpoint)
+{
+	char host[INET6_ADDRSTRLEN];
+	uint8_t ip[16];
+	int family;
+
+	if (length >= sizeof(host))
 		return -EINVAL;
-	set_ipv6(endpoint, &ipv6);
+	memcpy(host, text, length);
+	host[length] = '\0';
+	/* Unlike getaddrinfo(), inet_pton() knows no zones and no octal. */
+	family = memchr(host, ':', length) ? AF_INET6 : AF_INET;
+	if (inet_pton(family, host, ip) != 1)
+		return -EINVAL;
+	addr_from_ip(family, ip, 0, ret_endpoint);
 	return 0;
 }
 
@@ -99,15 +108,17 @@ static int parse_ip_and_port(const char *text, struct abi_endpoint *endpoint,
 int addr_parse_endpoint(const char *text, uint16_t default_port,
 			struct abi_endpoint *ret_endpoint)
 {
-	struct abi_endpoint endpoint = {.port_be = htons(default_port)};
+	struct abi_endpoint endpoint;
 	const char *port;
 	int error = parse_ip_and_port(text, &endpoint, &port);
 
-	if (!error && port)
-		error = parse_port(port, &endpoint);
-	if (!error)
-		*ret_endpoint = endpoint;
-	return error;
+	if (error)
+		return error;
+	endpoint.port_be = htons(default_port);
+	if (port && parse_port(port, &endpoint))
+		return -ERANGE;
+	*ret_endpoint = endpoint;
+	return 0;
 }
 
 int addr_parse_listener(const char *text, struct abi_endpoint *ret_endpoint)
@@ -242,21 +253,23 @@ const char *addr_format_prefix(const struct abi_prefix *prefix, char *text)
 void addr_from_sockaddr(const struct sockaddr_storage *from,
 			struct abi_endpoint *ret_endpoint)
 {
-	struct abi_endpoint endpoint = {0};
 	struct sockaddr_in ipv4;
 	struct sockaddr_in6 ipv6;
 
-	if (from->ss_family == AF_INET) {
+	switch (from->ss_family) {
+	case AF_INET:
 		memcpy(&ipv4, from, sizeof(ipv4));
-		endpoint.family = AF_INET;
-		endpoint.port_be = ipv4.sin_port;
-		memcpy(endpoint.addr, &ipv4.sin_addr, 4);
-	} else if (from->ss_family == AF_INET6) {
+		addr_from_ip(AF_INET, (const uint8_t *)&ipv4.sin_addr,
+			     ipv4.sin_port, ret_endpoint);
+		break;
+	case AF_INET6:
 		memcpy(&ipv6, from, sizeof(ipv6));
-		endpoint.port_be = ipv6.sin6_port;
-		set_ipv6(&endpoint, &ipv6.sin6_addr);
+		addr_from_ip(AF_INET6, ipv6.sin6_addr.s6_addr, ipv6.sin6_port,
+			     ret_endpoint);
+		break;
+	default:
+		*ret_endpoint = (struct abi_endpoint){0};
 	}
-	*ret_endpoint = endpoint;
 }
 
 socklen_t addr_to_sockaddr(const struct abi_endpoint *endpoint,

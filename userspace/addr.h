@@ -78,6 +78,20 @@ const char *addr_format_ip(const struct abi_endpoint *endpoint, char *text);
 const char *addr_format_prefix(const struct abi_prefix *prefix, char *text);
 
 /**
+ * addr_from_ip() - from an address in network order; an IPv4-mapped IPv6
+ * address becomes IPv4.
+ * @family: AF_INET (4 bytes at @ip) or AF_INET6 (16 bytes).
+ */
+void addr_from_ip(int family, const uint8_t *ip, in_port_t port_be,
+		  struct abi_endpoint *ret_endpoint);
+
+/**
+ * addr_to_ipv6() - the address in network order; IPv4 as IPv4-mapped.
+ * Return: true if that is what it is, IPv4 in whatever form.
+ */
+bool addr_to_ipv6(const struct abi_endpoint *endpoint, uint8_t ret_ip[16]);
+
+/**
  * addr_from_sockaddr() - from the kernel's form; an IPv4-mapped IPv6
  * address becomes IPv4. Another family gives family 0.
  */

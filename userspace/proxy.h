@@ -31,14 +31,15 @@ struct proxy_info {
 
 /**
  * proxy_build() - write a header.
- * @version: ABI_PROXY_V1 or ABI_PROXY_V2.
+ * @version: ABI_PROXY_V1 or ABI_PROXY_V2; nothing is written for OFF.
  * @header:  at least PROXY_BUILD_MAX bytes.
  *
  * Mixed families are promoted to IPv6 (IPv4-mapped), two mapped addresses
  * demoted to IPv4; an address of family 0 gives UNKNOWN (v1) or LOCAL with
- * AF_UNSPEC (v2). Version 2 always ends with a CRC32C TLV.
+ * AF_UNSPEC (v2). A TLV over the size above is left out. Version 2 always ends
+ * with a CRC32C TLV, stored most significant byte first, as HAProxy does.
  *
- * Return: bytes written, 1..PROXY_BUILD_MAX.
+ * Return: bytes written, at most PROXY_BUILD_MAX.
  */
 size_t proxy_build(enum abi_proxy version, const struct proxy_info *info,
 		   uint8_t *header);
@@ -54,7 +55,8 @@ enum proxy_status {
  * @length:  bytes to take off the connection.
  * @local:   LOCAL, UNKNOWN or an address family that is not TCP over IP: the
  *           connection's own addresses count, @info's are family 0.
- * @info:    spans point into the input.
+ * @info:    spans point into the input; their bytes are what somebody sent,
+ *           any. Empty after LOCAL, UNKNOWN and AF_UNSPEC.
  */
 struct proxy_header {
 	size_t length;
@@ -67,7 +69,8 @@ struct proxy_header {
  * @ret_header: written only on PROXY_OK.
  *
  * Anything that is neither version is PROXY_MALFORMED at once. A CRC32C TLV
- * that is there must be right. IPv4-mapped addresses become IPv4.
+ * that is there must be right; ALPN, AUTHORITY, CRC32C or UNIQUE_ID twice is
+ * malformed. IPv4-mapped addresses become IPv4.
  */
 enum proxy_status proxy_parse(struct span input,
 			      struct proxy_header *ret_header);
