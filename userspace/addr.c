@@ -150,7 +150,7 @@ static bool bits_equal(const uint8_t *a, const uint8_t *b, unsigned bits)
 /* No bit is set from @bits on. */
 static bool bits_end(const uint8_t addr[16], unsigned bits)
 {
-	uint8_t rest = bits % 8 ? (uint8_t)(addr[bits / 8] << bits % 8) : 0;
+	unsigned rest = bits % 8 ? addr[bits / 8] & 0xffu >> bits % 8 : 0;
 
 	for (unsigned i = (bits + 7) / 8; i < 16; i++)
 		rest |= addr[i];
