@@ -174,6 +174,7 @@ static const char *explain_idn(int error)
 {
 	switch (error) {
 	case IDN2_TOO_BIG_LABEL:
+	case IDN2_PUNYCODE_BIG_OUTPUT:
 		return "a label is longer than 63 characters";
 	case IDN2_TOO_BIG_DOMAIN:
 		return "it is longer than 253 characters";
