@@ -193,7 +193,7 @@ static uint16_t load_u16(const uint8_t *bytes)
 	return (uint16_t)(bytes[0] << 8 | bytes[1]);
 }
 
-/* Judge as much of a record header as has come, byte by byte, so that a
+/* Judge as much of a record header as has come, at least one byte, so that a
  * client that speaks something else is not kept waiting for more. */
 static enum hello_status record_begin(struct hello_reader *reader,
 				      struct span wire)
@@ -204,8 +204,6 @@ static enum hello_status record_begin(struct hello_reader *reader,
 		reader->records ? HELLO_MALFORMED : HELLO_NOT_TLS;
 	uint16_t length;
 
-	if (available < 1)
-		return HELLO_PARTIAL;
 	if (header[0] < CONTENT_CHANGE_CIPHER_SPEC ||
 	    header[0] > CONTENT_APPLICATION_DATA)
 		return foreign;
@@ -255,7 +253,7 @@ static enum hello_status message_check(struct hello_reader *reader,
 	return HELLO_OK;
 }
 
-/* Step over what has come of the current record. */
+/* Step over what has come of the current record, at least one byte. */
 static enum hello_status record_walk(struct hello_reader *reader,
 				     struct span wire, size_t max_bytes)
 {
@@ -263,8 +261,6 @@ static enum hello_status record_walk(struct hello_reader *reader,
 	size_t available = wire.length - reader->offset;
 	uint32_t length = reader->record_left;
 
-	if (available == 0)
-		return HELLO_PARTIAL;
 	if (available < length)
 		length = (uint32_t)available;
 	for (uint32_t i = 0, at = reader->message_bytes;
@@ -298,12 +294,11 @@ enum hello_status hello_read(struct hello_reader *reader, struct span wire,
 
 	while (!reader->message_size ||
 	       reader->message_bytes < reader->message_size) {
-		if (!reader->record_left) {
-			status = record_begin(reader, wire);
-			if (status != HELLO_OK)
-				return status;
-		}
-		status = record_walk(reader, wire, max_bytes);
+		if (reader->offset == wire.length)
+			return HELLO_PARTIAL;
+		status = reader->record_left
+				 ? record_walk(reader, wire, max_bytes)
+				 : record_begin(reader, wire);
 		if (status != HELLO_OK)
 			return status;
 	}
