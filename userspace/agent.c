@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "agent.h"
+
+#include <errno.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+#include "flow.h"
+#include "listen.h"
+
+/* Events of one turn. */
+#define AGENT_EVENTS_MAX 256
+/* Descriptors that are neither a flow's nor a pipe's: maps, listeners, logs. */
+#define AGENT_DESCRIPTORS 128
+
+/** struct task - something to be run in every thread. */
+struct task {
+	struct task *next;
+	void (*run)(struct thread *thread, void *context);
+	void *context;
+	sem_t *done;
+};
+
+uint64_t agent_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
+}
+
+void agent_wake_main(struct agent *agent)
+{
+	eventfd_write(agent->wake_main, 1);
+}
+
+int thread_watch(struct thread *thread, struct watch *watch, uint32_t events,
+		 bool is_new)
+{
+	struct epoll_event event = {.events = events, .data.ptr = watch};
+
+	return epoll_ctl(thread->epoll, is_new ? EPOLL_CTL_ADD : EPOLL_CTL_MOD,
+			 watch->fd, &event)
+		       ? -errno
+		       : 0;
+}
+
+/* ---- tasks --------------------------------------------------------------- */
+
+static void thread_run_tasks(struct watch *watch, uint32_t events)
+{
+	struct thread *thread =
+		(struct thread *)((char *)watch -
+				  offsetof(struct thread, wake));
+	struct task *task;
+	eventfd_t count;
+
+	(void)events;
+	eventfd_read(watch->fd, &count);
+	pthread_mutex_lock(&thread->task_lock);
+	task = thread->tasks;
+	thread->tasks = NULL;
+	pthread_mutex_unlock(&thread->task_lock);
+	while (task) {
+		struct task *next = task->next;
+		sem_t *done = task->done;
+
+		task->run(thread, task->context);
+		sem_post(done);
+		task = next;
+	}
+}
+
+void agent_on_threads(struct agent *agent,
+		      void (*run)(struct thread *thread, void *context),
+		      void *context)
+{
+	struct task tasks[ABI_THREADS_MAX];
+	sem_t done;
+
+	sem_init(&done, 0, 0);
+	for (unsigned i = 0; i < agent->thread_count; i++) {
+		struct thread *thread = &agent->threads[i];
+
+		tasks[i] = (struct task){NULL, run, context, &done};
+		pthread_mutex_lock(&thread->task_lock);
+		tasks[i].next = thread->tasks;
+		thread->tasks = &tasks[i];
+		pthread_mutex_unlock(&thread->task_lock);
+		eventfd_write(thread->wake.fd, 1);
+	}
+	for (unsigned i = 0; i < agent->thread_count; i++) {
+		while (sem_wait(&done))
+			continue;
+	}
+	sem_destroy(&done);
+}
+
+struct agent_kill {
+	bool (*matches)(const struct flow *flow, const void *context);
+	const void *context;
+	atomic_uint count;
+};
+
+static void thread_kill(struct thread *thread, void *context)
+{
+	struct agent_kill *kill = context;
+
+	/* Every flow waits in one of the queues. */
+	for (unsigned i = DEADLINE_NONE + 1; i < DEADLINE_COUNT; i++) {
+		struct flow *flow = thread->deadlines.first[i];
+
+		while (flow) {
+			struct flow *next = flow->next;
+
+			if (kill->matches(flow, kill->context)) {
+				flow_reset(flow, "killed");
+				atomic_fetch_add(&kill->count, 1);
+			}
+			flow = next;
+		}
+	}
+}
+
+unsigned agent_kill(struct agent *agent,
+		    bool (*matches)(const struct flow *flow,
+				    const void *context),
+		    const void *context)
+{
+	struct agent_kill kill = {.matches = matches, .context = context};
+
+	agent_on_threads(agent, thread_kill, &kill);
+	return atomic_load(&kill.count);
+}
+
+/* ---- the loop ------------------------------------------------------------ */
+
+static int thread_timeout_ms(const struct thread *thread)
+{
+	uint64_t due = thread->paused_until_ns;
+
+	if (thread->again)
+		return 0;
+	for (unsigned i = DEADLINE_NONE + 1; i < DEADLINE_COUNT; i++) {
+		const struct flow *first = thread->deadlines.first[i];
+
+		if (first && (!due || flow_deadline_ns(first) < due))
+			due = flow_deadline_ns(first);
+	}
+	if (!due)
+		return -1;
+	if (due <= thread->now_ns)
+		return 0;
+	due = (due - thread->now_ns) / 1000000 + 1;
+	return due > 1000000 ? 1000000 : (int)due;
+}
+
+static void thread_expire(struct thread *thread)
+{
+	for (unsigned i = DEADLINE_NONE + 1; i < DEADLINE_COUNT; i++) {
+		struct flow *flow;
+
+		while ((flow = thread->deadlines.first[i]) &&
+		       flow_deadline_ns(flow) <= thread->now_ns)
+			flow_expire(flow);
+	}
+	if (thread->paused_until_ns &&
+	    thread->paused_until_ns <= thread->now_ns)
+		listen_resume(thread);
+}
+
+static void thread_go_on(struct thread *thread)
+{
+	struct flow *flow = thread->again;
+
+	thread->again = NULL;
+	while (flow) {
+		struct flow *next = flow->next_again;
+
+		flow->is_again = false;
+		if (flow->cold->phase == ABI_PHASE_RELAY) {
+			relay_pump(flow);
+		} else {
+			flow->next_again = thread->ended;
+			thread->ended = flow;
+		}
+		flow = next;
+	}
+}
+
+static void *thread_main(void *argument)
+{
+	struct thread *thread = argument;
+	struct epoll_event events[AGENT_EVENTS_MAX];
+
+	while (!thread->stopped) {
+		int count = epoll_wait(thread->epoll, events, AGENT_EVENTS_MAX,
+				       thread_timeout_ms(thread));
+
+		thread->now_ns = agent_now_ns();
+		for (int i = 0; i < count; i++) {
+			struct watch *watch = events[i].data.ptr;
+
+			watch->ready(watch, events[i].events);
+		}
+		thread_go_on(thread);
+		thread_expire(thread);
+		log_flush(&thread->log);
+		flow_give_back(thread);
+	}
+	return NULL;
+}
+
+/* ---- start and stop ------------------------------------------------------ */
+
+static int thread_init(struct agent *agent, struct thread *thread,
+		       unsigned index)
+{
+	thread->agent = agent;
+	thread->index = index;
+	thread->now_ns = agent_now_ns();
+	thread->routes.fd = -1;
+	thread->counters = &agent->store.counters[index];
+	thread->buffer = malloc(AGENT_BUFFER_BYTES);
+	thread->message = malloc(HELLO_MAX_LIMIT);
+	if (!thread->buffer || !thread->message)
+		return -ENOMEM;
+	pthread_mutex_init(&thread->task_lock, NULL);
+	thread->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (thread->epoll < 0)
+		return -errno;
+	thread->wake.ready = thread_run_tasks;
+	thread->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (thread->wake.fd < 0)
+		return -errno;
+	return thread_watch(thread, &thread->wake, EPOLLIN, true);
+}
+
+/* A flow needs two descriptors, and pipes are had beside them. */
+static unsigned agent_flow_limit(const struct agent *agent)
+{
+	struct rlimit limit = {0};
+	rlim_t spare = AGENT_DESCRIPTORS;
+	rlim_t flows;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	spare += (rlim_t)agent->thread_count * PIPES_KEPT * 2;
+	flows = limit.rlim_cur > spare ? (limit.rlim_cur - spare) / 2 : 1;
+	return flows > agent->store.meta->flow_capacity
+		       ? agent->store.meta->flow_capacity
+		       : (unsigned)flows;
+}
+
+/* What the last agent left: its sockets are gone, so are its flows. */
+static int agent_make_flows(struct agent *agent)
+{
+	uint32_t capacity = agent->store.meta->flow_capacity;
+
+	agent->flows = calloc(capacity, sizeof(*agent->flows));
+	if (!agent->flows)
+		return -ENOMEM;
+	pthread_mutex_init(&agent->free_lock, NULL);
+	for (uint32_t i = capacity; i-- > 0;) {
+		struct flow *flow = &agent->flows[i];
+
+		flow->cold = &agent->store.cold[i];
+		flow->hot = &agent->store.hot[i];
+		if (flow->cold->phase != ABI_PHASE_FREE ||
+		    flow->cold->sequence % 2) {
+			flow->cold->sequence |= 1;
+			flow->cold->phase = ABI_PHASE_FREE;
+			flow_record_end(flow);
+		}
+		flow->next = agent->free_flows;
+		agent->free_flows = flow;
+	}
+	return 0;
+}
+
+int agent_start(struct agent *agent, struct error *error)
+{
+	int result = 0;
+
+	limits_init(&agent->limits);
+	agent->started_ns = agent_now_ns();
+	agent->flow_limit = agent_flow_limit(agent);
+	agent->wake_main = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (agent->wake_main < 0)
+		result = -errno;
+	if (!result)
+		result = agent_make_flows(agent);
+	agent->threads = calloc(agent->thread_count, sizeof(*agent->threads));
+	if (!agent->threads)
+		result = -ENOMEM;
+	for (unsigned i = 0; !result && i < agent->thread_count; i++)
+		result = thread_init(agent, &agent->threads[i], i);
+	for (unsigned i = 0; !result && i < agent->thread_count; i++)
+		result = -pthread_create(&agent->threads[i].pthread, NULL,
+					 thread_main, &agent->threads[i]);
+	if (result)
+		return error_set(error, EXIT_FAILED, result,
+				 "cannot start the agent's threads: %s",
+				 strerror(-result));
+	return 0;
+}
+
+static bool agent_any_flow(const struct flow *flow, const void *context)
+{
+	(void)flow;
+	(void)context;
+	return true;
+}
+
+static void thread_stop(struct thread *thread, void *context)
+{
+	(void)context;
+	thread->stopped = true;
+}
+
+void agent_stop(struct agent *agent)
+{
+	agent_kill(agent, agent_any_flow, NULL);
+	agent_on_threads(agent, thread_stop, NULL);
+	for (unsigned i = 0; i < agent->thread_count; i++) {
+		struct thread *thread = &agent->threads[i];
+
+		pthread_join(thread->pthread, NULL);
+		pipes_done(&thread->pipes);
+		route_table_close(&thread->routes);
+		close(thread->epoll);
+		close(thread->wake.fd);
+		free(thread->buffer);
+		free(thread->message);
+	}
+	free(agent->threads);
+	free(agent->flows);
+	close(agent->wake_main);
+}

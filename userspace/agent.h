@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The agent: one process, a thread a CPU, each with an event loop of its own.
+ * A flow lives and dies in the thread that accepted it. */
+#ifndef SNICTL_AGENT_H
+#define SNICTL_AGENT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "deadline.h"
+#include "limit.h"
+#include "log.h"
+#include "pipes.h"
+#include "route.h"
+#include "store.h"
+
+struct listening;
+struct task;
+
+/* One read of the copying relay; also the scratch of every other read. */
+#define AGENT_BUFFER_BYTES 65536
+
+/**
+ * struct watch - a descriptor in a thread's epoll set.
+ * @ready: called with the epoll events; may release what holds the watch,
+ *         flows are safe since their slots are given back after the batch.
+ */
+struct watch {
+	void (*ready)(struct watch *watch, uint32_t events);
+	int fd;
+};
+
+/**
+ * struct thread - an event loop and all that only it touches.
+ * @now_ns:   CLOCK_MONOTONIC, read once a turn.
+ * @again:    flows whose bytes did not fit into one turn.
+ * @ended:    flows whose slots are given back when the turn is over.
+ * @paused_until_ns: no accepting before; 0: accepting.
+ */
+struct thread {
+	struct agent *agent;
+	unsigned index;
+	pthread_t pthread;
+	int epoll;
+	struct watch wake;
+	uint64_t now_ns;
+	struct deadlines deadlines;
+	struct flow *again;
+	struct flow *ended;
+	struct acceptor *acceptors;
+	uint64_t paused_until_ns;
+	bool stopped;
+	struct route_table routes;
+	struct pipes pipes;
+	struct log log;
+	struct abi_counters *counters;
+	uint8_t *buffer;
+	uint8_t *message;
+	pthread_mutex_t task_lock;
+	struct task *tasks;
+};
+
+/**
+ * struct agent - the worker process.
+ * @flows:         array of store.meta->flow_capacity; beside hot and cold.
+ * @free_flows:    a stack of free ones, under @free_lock.
+ * @flow_count:    flows in being, over all threads.
+ * @flow_limit:    as many as the descriptors allow, two each.
+ * @wake_main:     eventfd, written when the last flow of a drain has ended.
+ * @listenings:    every listener opened since the start; flows point there.
+ */
+struct agent {
+	struct paths paths;
+	struct store store;
+	enum abi_datapath datapath;
+	unsigned thread_count;
+	struct thread *threads;
+	struct flow *flows;
+	struct flow *free_flows;
+	pthread_mutex_t free_lock;
+	atomic_uint flow_count;
+	unsigned flow_limit;
+	struct limits limits;
+	struct listening *listenings;
+	uint64_t started_ns;
+	int wake_main;
+	atomic_bool draining;
+};
+
+/** agent_now_ns() - CLOCK_MONOTONIC. */
+uint64_t agent_now_ns(void);
+
+/** agent_wake_main() - the last flow has ended while draining. */
+void agent_wake_main(struct agent *agent);
+
+/** thread_watch() - add a descriptor, or change its events. Return: 0/-errno.
+ */
+int thread_watch(struct thread *thread, struct watch *watch, uint32_t events,
+		 bool is_new);
+
+/**
+ * agent_on_threads() - run something in every thread, and wait for it.
+ * @run: called once in each thread, in any order, at the same time.
+ */
+void agent_on_threads(struct agent *agent,
+		      void (*run)(struct thread *thread, void *context),
+		      void *context);
+
+/**
+ * agent_kill() - reset every flow that @matches; returns when it is done.
+ * @matches: called in the flow's own thread.
+ *
+ * Return: how many there were.
+ */
+unsigned agent_kill(struct agent *agent,
+		    bool (*matches)(const struct flow *flow,
+				    const void *context),
+		    const void *context);
+
+/**
+ * agent_start() - make the threads; they run until agent_stop().
+ * @agent: paths, store, datapath and thread_count are filled in.
+ *
+ * Return: 0, or -errno with a sentence.
+ */
+int agent_start(struct agent *agent, struct error *error);
+
+/** agent_stop() - end the threads and all flows with them. */
+void agent_stop(struct agent *agent);
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* From route to backend: the targets in turn, then PROXY header and hello. */
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/uio.h>
+#include "addr.h"
+#include "cleanup.h"
+#include "flow.h"
+#include "setting.h"
+
+static const struct abi_endpoint *connect_target(const struct flow *flow)
+{
+	return &flow->opening->route.target[flow->opening->targets_tried - 1];
+}
+
+static void connect_options(const struct flow *flow, int fd)
+{
+	const struct store *store = &flow->thread->agent->store;
+	uint64_t keepalive_ms = setting_get(store, ABI_SET_KEEPALIVE_MS);
+	int seconds = (int)((keepalive_ms + 999) / 1000), on = 1;
+
+	/* What the client sent in one segment is passed on at once. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (!seconds)
+		return;
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof(seconds));
+}
+
+static void connect_record(struct flow *flow, int fd)
+{
+	struct abi_flow_cold *cold;
+	__u64 cookie = 0;
+	socklen_t size = sizeof(cookie);
+
+	getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size);
+	cold = flow_record_begin(flow);
+	cold->backend_cookie = cookie;
+	cold->backend = *connect_target(flow);
+	cold->phase = ABI_PHASE_CONNECT;
+	flow_record_end(flow);
+}
+
+/* Socket, record, then connect: at no moment is there a connection to a
+ * backend that no record knows of. */
+static int connect_begin(struct flow *flow)
+{
+	const struct abi_endpoint *target = connect_target(flow);
+	struct sockaddr_storage address;
+	socklen_t size = addr_to_sockaddr(target, &address);
+	AUTO_FD fd = socket(address.ss_family,
+			    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	connect_options(flow, fd);
+	connect_record(flow, fd);
+	if (connect(fd, (struct sockaddr *)&address, size) &&
+	    errno != EINPROGRESS)
+		return -errno;
+	flow->end[FLOW_BACKEND].fd = fd;
+	error = thread_watch(flow->thread, &flow->end[FLOW_BACKEND],
+			     EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, true);
+	if (error) {
+		flow->end[FLOW_BACKEND].fd = -1;
+		return error;
+	}
+	flow->watches_out[FLOW_BACKEND] = true;
+	fd = -1;
+	return 0;
+}
+
+static void connect_failed(struct flow *flow, int error)
+{
+	struct thread *thread = flow->thread;
+
+	if (flow->end[FLOW_BACKEND].fd >= 0)
+		close(take_fd(&flow->end[FLOW_BACKEND].fd));
+	flow->error = error;
+	thread->counters->connect_failures++;
+	route_account_failure(&thread->agent->store, &flow->cold->route,
+			      connect_target(flow), error);
+}
+
+void connect_next(struct flow *flow)
+{
+	struct opening *opening = flow->opening;
+	struct thread *thread = flow->thread;
+
+	while (opening->targets_tried < opening->route.target_count) {
+		int error;
+
+		opening->targets_tried++;
+		error = connect_begin(flow);
+		if (!error) {
+			deadline_set(&thread->deadlines, flow, DEADLINE_CONNECT,
+				     thread->now_ns);
+			return;
+		}
+		connect_failed(flow, -error);
+	}
+	refuse(flow, ABI_OUTCOME_CONNECT_FAILED,
+	       opening->is_tls ? HELLO_ALERT_INTERNAL_ERROR : 0);
+}
+
+void connect_expired(struct flow *flow)
+{
+	connect_failed(flow, ETIMEDOUT);
+	connect_next(flow);
+}
+
+static void connect_established(struct flow *flow)
+{
+	struct abi_flow_cold *cold;
+	struct sockaddr_storage source = {0};
+	socklen_t size = sizeof(source);
+	struct abi_endpoint ours;
+
+	getsockname(flow->end[FLOW_BACKEND].fd, (struct sockaddr *)&source,
+		    &size);
+	addr_from_sockaddr(&source, &ours);
+	cold = flow_record_begin(flow);
+	cold->source = ours;
+	cold->connected_ns = flow->thread->now_ns;
+	cold->phase = ABI_PHASE_PREFACE;
+	flow_record_end(flow);
+	connect_send(flow);
+}
+
+void connect_ready(struct flow *flow, uint32_t events)
+{
+	if (events & (EPOLLERR | EPOLLHUP)) {
+		int error = 0;
+		socklen_t size = sizeof(error);
+
+		getsockopt(flow->end[FLOW_BACKEND].fd, SOL_SOCKET, SO_ERROR,
+			   &error, &size);
+		connect_failed(flow, error ? error : ECONNREFUSED);
+		connect_next(flow);
+	} else if (events & EPOLLOUT) {
+		connect_established(flow);
+	}
+}
+
+void connect_send(struct flow *flow)
+{
+	struct opening *opening = flow->opening;
+	size_t hello = opening->length - opening->skip;
+	size_t total = opening->header_length + hello;
+
+	while (opening->sent < total) {
+		size_t sent = opening->sent;
+		size_t into = sent > opening->header_length
+				      ? sent - opening->header_length
+				      : 0;
+		struct iovec parts[2] = {
+			{opening->header + sent,
+			 into || sent >= opening->header_length
+				 ? 0
+				 : opening->header_length - sent},
+			{opening->wire + opening->skip + into, hello - into},
+		};
+		struct msghdr message = {
+			.msg_iov = parts[0].iov_len ? parts : parts + 1,
+			.msg_iovlen = parts[0].iov_len ? 2 : 1,
+		};
+		ssize_t done = sendmsg(flow->end[FLOW_BACKEND].fd, &message,
+				       MSG_NOSIGNAL);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0 && errno == EAGAIN)
+			return;
+		if (done < 0) {
+			flow_reset(flow, "reset-by-backend");
+			return;
+		}
+		opening->sent += (size_t)done;
+	}
+	flow->hot->direction[ABI_FROM_CLIENT].bytes = hello;
+	relay_start(flow);
+}

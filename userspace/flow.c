@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "flow.h"
+
+#include <errno.h>
+#include <linux/tcp.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include "addr.h"
+#include "cleanup.h"
+#include "listen.h"
+#include "setting.h"
+
+/* How long a refused client's bytes are read on: enough for one round trip
+ * of a slow link, with a retransmission. */
+#define FLOW_REFUSE_NS 2000000000ULL
+
+static struct flow *flow_take(struct agent *agent)
+{
+	uint64_t most = setting_get(&agent->store, ABI_SET_MAX_FLOWS);
+	struct flow *flow;
+
+	if (most && atomic_load(&agent->flow_count) >= most)
+		return NULL;
+	pthread_mutex_lock(&agent->free_lock);
+	flow = agent->free_flows;
+	if (flow)
+		agent->free_flows = flow->next;
+	pthread_mutex_unlock(&agent->free_lock);
+	if (flow)
+		atomic_fetch_add(&agent->flow_count, 1);
+	return flow;
+}
+
+void flow_give_back(struct thread *thread)
+{
+	struct agent *agent = thread->agent;
+
+	while (thread->ended) {
+		struct flow *flow = thread->ended;
+
+		thread->ended = flow->next_again;
+		pthread_mutex_lock(&agent->free_lock);
+		flow->next = agent->free_flows;
+		agent->free_flows = flow;
+		pthread_mutex_unlock(&agent->free_lock);
+		if (atomic_fetch_sub(&agent->flow_count, 1) == 1 &&
+		    agent->draining)
+			agent_wake_main(agent);
+	}
+}
+
+void flow_phase(struct flow *flow, enum abi_phase phase)
+{
+	struct abi_flow_cold *cold = flow_record_begin(flow);
+
+	cold->phase = (__u8)phase;
+	flow_record_end(flow);
+}
+
+/* One switch steps the whole state machine. */
+static void flow_step(struct flow *flow, enum flow_side side, uint32_t events)
+{
+	if (events & EPOLLRDHUP)
+		flow->hung[side] = true;
+	switch ((enum abi_phase)flow->cold->phase) {
+	case ABI_PHASE_HELLO:
+		steer_read(flow);
+		return;
+	case ABI_PHASE_CONNECT:
+		if (side == FLOW_BACKEND)
+			connect_ready(flow, events);
+		else if (events & EPOLLERR)
+			flow_reset(flow, "reset-by-client");
+		return;
+	case ABI_PHASE_PREFACE:
+		if (events & EPOLLERR)
+			flow_reset(flow, side == FLOW_CLIENT
+						 ? "reset-by-client"
+						 : "reset-by-backend");
+		else if (side == FLOW_BACKEND)
+			connect_send(flow);
+		return;
+	case ABI_PHASE_RELAY:
+		relay_ready(flow, side, events);
+		return;
+	case ABI_PHASE_REFUSE:
+		refuse_read(flow);
+		return;
+	case ABI_PHASE_FREE: /* ended earlier in this turn */
+	case ABI_PHASE_COUNT:
+		return;
+	}
+}
+
+static void flow_client_ready(struct watch *watch, uint32_t events)
+{
+	flow_step((struct flow *)((char *)watch -
+				  offsetof(struct flow, end[FLOW_CLIENT])),
+		  FLOW_CLIENT, events);
+}
+
+static void flow_backend_ready(struct watch *watch, uint32_t events)
+{
+	flow_step((struct flow *)((char *)watch -
+				  offsetof(struct flow, end[FLOW_BACKEND])),
+		  FLOW_BACKEND, events);
+}
+
+/* accept → cookie → record: whoever finds the socket later can tell whose
+ * it is. */
+static void flow_record_client(struct flow *flow,
+			       const struct abi_endpoint *peer)
+{
+	int fd = flow->end[FLOW_CLIENT].fd;
+	struct sockaddr_storage address = {0};
+	socklen_t size = sizeof(address);
+	struct abi_endpoint local;
+	struct abi_flow_cold *cold;
+	__u64 cookie = 0;
+	__u32 sequence;
+
+	getsockname(fd, (struct sockaddr *)&address, &size);
+	addr_from_sockaddr(&address, &local);
+	size = sizeof(cookie);
+	getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size);
+
+	cold = flow_record_begin(flow);
+	sequence = cold->sequence;
+	memset(cold, 0, sizeof(*cold));
+	cold->sequence = sequence;
+	cold->phase = ABI_PHASE_HELLO;
+	cold->id = __atomic_fetch_add(
+		&flow->thread->agent->store.meta->next_flow_id, 1,
+		__ATOMIC_RELAXED);
+	cold->client_cookie = cookie;
+	cold->accepted_ns = flow->thread->now_ns;
+	cold->client = *peer;
+	cold->peer = *peer;
+	cold->local = local;
+	cold->listener_id = flow->listening->row.id;
+	cold->thread = flow->thread->index;
+	flow_record_end(flow);
+}
+
+static bool flow_is_trusted(const struct flow *flow)
+{
+	const struct abi_listener *row = &flow->listening->row;
+
+	for (unsigned i = 0; i < row->trusted_count; i++) {
+		if (addr_in_prefix(&flow->cold->peer, &row->trusted[i]))
+			return true;
+	}
+	return false;
+}
+
+bool flow_admit(struct flow *flow)
+{
+	struct agent *agent = flow->thread->agent;
+
+	flow->source = limit_enter(
+		&agent->limits, &flow->cold->client,
+		setting_get(&agent->store, ABI_SET_MAX_FLOWS_PER_SOURCE),
+		setting_get(&agent->store, ABI_SET_HELLO_PENDING_PER_SOURCE));
+	if (flow->source) {
+		flow->pending = true;
+		return true;
+	}
+	flow->cold->outcome = ABI_OUTCOME_LIMITED;
+	flow_reset(flow, "limited");
+	return false;
+}
+
+static void flow_set_linger(int fd)
+{
+	/* Close sends a RST and throws away what is queued. */
+	struct linger linger = {.l_onoff = 1, .l_linger = 0};
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
+void flow_begin(struct thread *thread, struct listening *listening, int fd,
+		const struct abi_endpoint *peer)
+{
+	struct flow *flow = flow_take(thread->agent);
+	struct abi_flow_hot *hot;
+
+	thread->counters->accepted++;
+	if (!flow) {
+		thread->counters->outcome[ABI_OUTCOME_LIMITED]++;
+		flow_set_linger(fd);
+		close(fd);
+		return;
+	}
+	hot = flow->hot;
+	*hot = (struct abi_flow_hot){0};
+	*flow = (struct flow){
+		.end = {{flow_client_ready, fd}, {flow_backend_ready, -1}},
+		.thread = thread,
+		.listening = listening,
+		.cold = flow->cold,
+		.hot = hot,
+	};
+	flow_record_client(flow, peer);
+	deadline_set(&thread->deadlines, flow, DEADLINE_HELLO, thread->now_ns);
+	if (thread_watch(thread, &flow->end[FLOW_CLIENT],
+			 EPOLLIN | EPOLLRDHUP | EPOLLET, true)) {
+		flow->cold->outcome = ABI_OUTCOME_LIMITED;
+		flow_reset(flow, "limited");
+		return;
+	}
+	/* Who stands behind a trusted proxy is known only from its header. */
+	flow->proxy_expected = flow_is_trusted(flow);
+	if (flow->proxy_expected || flow_admit(flow))
+		steer_read(flow);
+}
+
+void flow_forget_opening(struct flow *flow)
+{
+	if (flow->pending)
+		limit_settle(&flow->thread->agent->limits, flow->source);
+	flow->pending = false;
+	free(take_pointer(flow->opening));
+}
+
+static void flow_count_packets(struct flow *flow)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct tcp_info info = {0};
+		socklen_t size = sizeof(info);
+
+		if (flow->end[i].fd >= 0 &&
+		    !getsockopt(flow->end[i].fd, IPPROTO_TCP, TCP_INFO, &info,
+				&size))
+			flow->hot->direction[i].packets = info.tcpi_segs_in;
+	}
+}
+
+static void flow_account(struct flow *flow, const char *how)
+{
+	struct thread *thread = flow->thread;
+	const struct abi_flow_cold *cold = flow->cold;
+	const struct store *store = &thread->agent->store;
+	uint64_t bytes[2] = {flow->hot->direction[0].bytes,
+			     flow->hot->direction[1].bytes};
+	enum abi_log form = (enum abi_log)setting_get(store, ABI_SET_LOG);
+
+	thread->counters->outcome[cold->outcome]++;
+	thread->counters->bytes[0] += bytes[0];
+	thread->counters->bytes[1] += bytes[1];
+	if (cold->route.kind)
+		route_account(store, &cold->route, bytes);
+	if (form != ABI_LOG_OFF) {
+		struct log_flow line = {
+			.cold = cold,
+			.hot = flow->hot,
+			.end = how,
+			.error = flow->error,
+			.listener = flow->listening->text,
+			.now_ns = thread->now_ns,
+		};
+
+		log_flow(&thread->log, &line, form);
+	}
+}
+
+void flow_end(struct flow *flow, const char *how)
+{
+	struct thread *thread = flow->thread;
+	struct abi_flow_cold *cold;
+
+	if (flow->cold->connected_ns)
+		flow_count_packets(flow);
+	for (unsigned i = 0; i < 2; i++) {
+		if (flow->end[i].fd >= 0)
+			close(take_fd(&flow->end[i].fd));
+		if (flow->pipe[i])
+			pipes_return(&thread->pipes,
+				     take_pointer(flow->pipe[i]));
+	}
+	flow_forget_opening(flow);
+	if (flow->source)
+		limit_leave(&thread->agent->limits, take_pointer(flow->source));
+	deadline_set(&thread->deadlines, flow, DEADLINE_NONE, 0);
+	flow_account(flow, how);
+
+	cold = flow_record_begin(flow);
+	cold->phase = ABI_PHASE_FREE;
+	cold->client_cookie = 0;
+	cold->backend_cookie = 0;
+	flow_record_end(flow);
+	/* A flow on the "again" list is dropped from it first: relay.c. */
+	if (!flow->is_again) {
+		flow->next_again = thread->ended;
+		thread->ended = flow;
+	}
+}
+
+void flow_reset(struct flow *flow, const char *how)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		if (flow->end[i].fd >= 0)
+			flow_set_linger(flow->end[i].fd);
+	}
+	flow_end(flow, how);
+}
+
+static uint64_t flow_last_ns(const struct flow *flow)
+{
+	uint64_t last = flow->deadline_from_ns;
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (flow->hot->direction[i].last_ns > last)
+			last = flow->hot->direction[i].last_ns;
+	}
+	return last;
+}
+
+uint64_t flow_deadline_ns(const struct flow *flow)
+{
+	static const enum abi_setting setting[DEADLINE_COUNT] = {
+		[DEADLINE_HELLO] = ABI_SET_HELLO_TIMEOUT_MS,
+		[DEADLINE_CONNECT] = ABI_SET_CONNECT_TIMEOUT_MS,
+		[DEADLINE_IDLE] = ABI_SET_IDLE_TIMEOUT_MS,
+		[DEADLINE_HALF_CLOSE] = ABI_SET_HALF_CLOSE_TIMEOUT_MS,
+		[DEADLINE_DROP] = ABI_SET_HELLO_TIMEOUT_MS,
+	};
+
+	if (flow->deadline == DEADLINE_REFUSE)
+		return flow->deadline_from_ns + FLOW_REFUSE_NS;
+	return flow->deadline_from_ns + setting_get(&flow->thread->agent->store,
+						    setting[flow->deadline]) *
+						1000000;
+}
+
+/* Moving bytes does not touch the queues: a flow that was not idle goes to
+ * the end of its queue only when its turn comes. */
+static void flow_expire_idle(struct flow *flow, const char *how)
+{
+	struct thread *thread = flow->thread;
+	uint64_t last_ns = flow_last_ns(flow);
+
+	if (last_ns > flow->deadline_from_ns)
+		deadline_set(&thread->deadlines, flow,
+			     (enum deadline)flow->deadline, last_ns);
+	else
+		flow_end(flow, how);
+}
+
+void flow_expire(struct flow *flow)
+{
+	switch ((enum deadline)flow->deadline) {
+	case DEADLINE_HELLO:
+		refuse(flow, ABI_OUTCOME_HELLO_TIMEOUT, 0);
+		return;
+	case DEADLINE_CONNECT:
+		connect_expired(flow);
+		return;
+	case DEADLINE_IDLE:
+		flow_expire_idle(flow, "idle");
+		return;
+	case DEADLINE_HALF_CLOSE:
+		flow_expire_idle(flow, "half-close-timeout");
+		return;
+	case DEADLINE_REFUSE:
+		flow_end(flow, "refused");
+		return;
+	case DEADLINE_DROP:
+		flow_reset(flow, "refused");
+		return;
+	case DEADLINE_NONE:
+	case DEADLINE_COUNT:
+		return;
+	}
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A flow: one connection from a client and the one to its backend.
+ *
+ *   HELLO ──► CONNECT ──► PREFACE ──► RELAY ──► free
+ *     │          │           │
+ *     └──────────┴─► REFUSE ─┴──────────────► free
+ *
+ * HELLO reads until the ClientHello is whole (behind a PROXY header where
+ * the listener wants one); CONNECT tries the route's targets in turn;
+ * PREFACE sends our PROXY header and what was read; RELAY moves the bytes.
+ * REFUSE has sent an alert, or nothing, and reads on for a while, so that
+ * unread bytes do not turn our close into a RST that destroys the alert.
+ */
+#ifndef SNICTL_FLOW_H
+#define SNICTL_FLOW_H
+
+#include "agent.h"
+#include "hello.h"
+#include "proxy.h"
+
+enum flow_side {
+	FLOW_CLIENT,
+	FLOW_BACKEND
+};
+
+/**
+ * struct opening - what a flow needs only until the backend has the hello.
+ * @targets_tried: of route.target.
+ * @wire:          all that the client sent so far, @length bytes; the first
+ *                 @skip of them are its PROXY header.
+ * @header:        our own PROXY header, @header_length bytes.
+ * @sent:          of header and hello together.
+ */
+struct opening {
+	struct hello_reader reader;
+	bool is_tls;
+	unsigned targets_tried;
+	struct abi_route route;
+	size_t header_length;
+	size_t skip;
+	size_t sent;
+	size_t length;
+	size_t size;
+	uint8_t header[PROXY_BUILD_MAX];
+	uint8_t wire[];
+};
+
+/* What has happened to the bytes of one direction. */
+enum flow_direction_flags {
+	FLOW_ENDED = 1, /* the source's FIN has been read */
+	FLOW_SHUT = 2,	/* and passed on */
+	FLOW_BULK = 4	/* moved by splice(2) */
+};
+
+/**
+ * struct flow - the agent's side of a flow; its figures are in the maps.
+ * @end:          the two sockets, by enum flow_side; fd -1: none.
+ * @pipe:         by enum abi_direction; NULL while no bytes are in flight.
+ * @direction:    enum flow_direction_flags, by enum abi_direction.
+ * @watches_out:  by side: EPOLLOUT is asked for.
+ * @hung:         by side: the peer's FIN has been announced.
+ * @deadline:     the queue that the flow waits in.
+ * @error:        of the last target that could not be reached.
+ * @refused_bytes: read and thrown away behind a refusal.
+ * @proxy_expected: the client's own PROXY header is still to come.
+ * @pending:      counts as a pending hello at its source.
+ */
+struct flow {
+	struct watch end[2];
+	struct thread *thread;
+	struct listening *listening;
+	struct abi_flow_cold *cold;
+	struct abi_flow_hot *hot;
+	struct opening *opening;
+	struct source *source;
+	struct pipe *pipe[2];
+	struct flow *previous;
+	struct flow *next;
+	struct flow *next_again;
+	uint64_t deadline_from_ns;
+	int error;
+	uint32_t refused_bytes;
+	uint8_t deadline;
+	uint8_t direction[2];
+	bool watches_out[2];
+	bool hung[2];
+	bool proxy_expected;
+	bool pending;
+	bool is_again;
+};
+
+/**
+ * flow_begin() - take over an accepted connection.
+ * @fd:   owned by the flow from here, whatever becomes of it.
+ * @peer: its other end.
+ */
+void flow_begin(struct thread *thread, struct listening *listening, int fd,
+		const struct abi_endpoint *peer);
+
+/**
+ * flow_end() - close both sockets, write the log line, free the record.
+ * @how: a static word: "closed", "reset-by-client", "idle", ...
+ *
+ * The slot is given back at the end of the turn.
+ */
+void flow_end(struct flow *flow, const char *how);
+
+/** flow_reset() - as flow_end(), with a RST to both sides. */
+void flow_reset(struct flow *flow, const char *how);
+
+/** flow_expire() - the flow's deadline has come. */
+void flow_expire(struct flow *flow);
+
+/** flow_deadline_ns() - when the flow's deadline is due; it has one. */
+uint64_t flow_deadline_ns(const struct flow *flow);
+
+/** flow_give_back() - return the slots of the flows that ended this turn. */
+void flow_give_back(struct thread *thread);
+
+/** flow_phase() - enter a phase, in the record too. */
+void flow_phase(struct flow *flow, enum abi_phase phase);
+
+/** flow_record_begin() - the record is about to change: readers wait. */
+static inline struct abi_flow_cold *flow_record_begin(struct flow *flow)
+{
+	struct abi_flow_cold *cold = flow->cold;
+
+	__atomic_store_n(&cold->sequence, cold->sequence + 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	return cold;
+}
+
+/** flow_record_end() - the record is whole again. */
+static inline void flow_record_end(struct flow *flow)
+{
+	__atomic_store_n(&flow->cold->sequence, flow->cold->sequence + 1,
+			 __ATOMIC_RELEASE);
+}
+
+/**
+ * flow_admit() - count the flow at its source, once its address is known.
+ * Return: false where a limit is reached; the flow has ended then.
+ */
+bool flow_admit(struct flow *flow);
+
+/** flow_forget_opening() - the hello has been answered for: free its memory. */
+void flow_forget_opening(struct flow *flow);
+
+/* ---- the stages, each in the file of its name -------------------------- */
+
+/** steer_read() - read the hello, find the route (steer.c). */
+void steer_read(struct flow *flow);
+
+/** connect_next() - try the next target (connect.c). */
+void connect_next(struct flow *flow);
+
+/** connect_expired() - the target took too long: try the next. */
+void connect_expired(struct flow *flow);
+
+/** connect_ready() - the backend's socket has news while connecting. */
+void connect_ready(struct flow *flow, uint32_t events);
+
+/** connect_send() - send PROXY header and hello; then the relay. */
+void connect_send(struct flow *flow);
+
+/**
+ * refuse() - end a flow that takes no route (refuse.c).
+ * @outcome: enum abi_outcome.
+ * @alert:   sent to a TLS client; 0: none.
+ */
+void refuse(struct flow *flow, enum abi_outcome outcome,
+	    enum hello_alert alert);
+
+/** refuse_silently() - no answer at all until a RST at last ("drop"). */
+void refuse_silently(struct flow *flow);
+
+/** refuse_read() - throw away what a refused client still sends. */
+void refuse_read(struct flow *flow);
+
+/** relay_start() - both sides are connected: move bytes (relay.c). */
+void relay_start(struct flow *flow);
+
+/** relay_ready() - one side has news. */
+void relay_ready(struct flow *flow, enum flow_side side, uint32_t events);
+
+/** relay_pump() - move what can be moved, both ways. */
+void relay_pump(struct flow *flow);
+
+#endif

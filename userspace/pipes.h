@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Pipes for splice(2), borrowed by a flow only while they hold its bytes. */
+#ifndef SNICTL_PIPES_H
+#define SNICTL_PIPES_H
+
+#include <stddef.h>
+
+/* Kept for the next borrower, a thread. */
+#define PIPES_KEPT 16
+/* In all, a thread: the descriptors that flows may not count on are these. */
+#define PIPES_MAX 512
+/* Asked for; the kernel gives less beyond pipe-user-pages-soft. */
+#define PIPE_BYTES (1 << 20)
+
+/**
+ * struct pipe - one pipe.
+ * @fd:    [0] read end, [1] write end.
+ * @bytes: in it now.
+ */
+struct pipe {
+	struct pipe *next;
+	int fd[2];
+	size_t bytes;
+};
+
+/** struct pipes - a thread's pool. */
+struct pipes {
+	struct pipe *kept;
+	unsigned kept_count;
+	unsigned count;
+};
+
+/**
+ * pipes_borrow() - an empty pipe.
+ * Return: NULL where none is to be had; the caller copies instead.
+ */
+struct pipe *pipes_borrow(struct pipes *pipes);
+
+/** pipes_return() - give it back; one that still holds bytes is closed. */
+void pipes_return(struct pipes *pipes, struct pipe *pipe);
+
+/** pipes_done() - close what is kept. */
+void pipes_done(struct pipes *pipes);
+
+#endif

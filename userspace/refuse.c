@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Connections that take no route: the alert arrives, nothing is held. */
+#include <errno.h>
+#include <sys/socket.h>
+#include "flow.h"
+
+/* What a refused client may still send before it is cut off. */
+#define REFUSE_BYTES_MAX 262144
+
+void refuse(struct flow *flow, enum abi_outcome outcome, enum hello_alert alert)
+{
+	int client = flow->end[FLOW_CLIENT].fd;
+	struct thread *thread = flow->thread;
+
+	flow->cold->outcome = (__u8)outcome;
+	flow_phase(flow, ABI_PHASE_REFUSE);
+	if (alert) {
+		uint8_t record[HELLO_ALERT_BYTES];
+
+		/* The first bytes we send: they always fit. */
+		hello_alert_record(alert, flow->opening->reader.record_version,
+				   record);
+		(void)send(client, record, sizeof(record), MSG_NOSIGNAL);
+	}
+	shutdown(client, SHUT_WR);
+	flow_forget_opening(flow);
+	deadline_set(&thread->deadlines, flow, DEADLINE_REFUSE, thread->now_ns);
+	refuse_read(flow);
+}
+
+void refuse_silently(struct flow *flow)
+{
+	struct thread *thread = flow->thread;
+
+	flow->cold->outcome = ABI_OUTCOME_DROPPED;
+	flow_phase(flow, ABI_PHASE_REFUSE);
+	flow_forget_opening(flow);
+	deadline_set(&thread->deadlines, flow, DEADLINE_DROP, thread->now_ns);
+}
+
+void refuse_read(struct flow *flow)
+{
+	if (flow->deadline == DEADLINE_DROP)
+		return;
+	for (;;) {
+		ssize_t got = recv(flow->end[FLOW_CLIENT].fd, NULL,
+				   AGENT_BUFFER_BYTES, MSG_TRUNC);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 && errno == EAGAIN)
+			return;
+		if (got <= 0) {
+			flow_end(flow, got ? "reset-by-client" : "refused");
+			return;
+		}
+		flow->refused_bytes += (uint32_t)got;
+		if (flow->refused_bytes > REFUSE_BYTES_MAX) {
+			flow_end(flow, "refused");
+			return;
+		}
+	}
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * User space moves the bytes: by copying while there are few, by splice(2)
+ * through a borrowed pipe while there are many.
+ *
+ * Copying is peek, send, consume: the kernel's queue is the only place where
+ * unsent bytes are, so a flow holds no buffer, and what has been passed on
+ * can be told from the two sockets alone. With splice(2) the pipe holds the
+ * bytes; it is emptied before more is taken.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include "cleanup.h"
+#include "flow.h"
+
+/* One direction's share of a turn. */
+#define RELAY_TURN_BYTES (1 << 20)
+/* Taken into a pipe at once: what one stalled reader can make us hold. */
+#define RELAY_PIPE_BYTES (256 << 10)
+/* A splice that finds less than this was the end of the bulk. */
+#define RELAY_BULK_BYTES 32768
+
+enum relay_status {
+	RELAY_MOVED,   /* bytes went on: try again */
+	RELAY_DRY,     /* the source has nothing more now */
+	RELAY_BLOCKED, /* the sink takes nothing more now */
+	RELAY_FINISHED,
+	RELAY_BROKEN_SOURCE,
+	RELAY_BROKEN_SINK
+};
+
+/* One direction of a flow, for the time of a turn. */
+struct relay {
+	struct flow *flow;
+	enum abi_direction direction;
+	struct watch *source;
+	struct watch *sink;
+	size_t moved;
+};
+
+static void relay_count(struct relay *relay, size_t bytes)
+{
+	struct abi_flow_direction *figures =
+		&relay->flow->hot->direction[relay->direction];
+
+	figures->bytes += bytes;
+	if (figures->last_ns != relay->flow->thread->now_ns)
+		figures->last_ns = relay->flow->thread->now_ns;
+	relay->moved += bytes;
+}
+
+/* A failed send: the sink is full, or broken. A sink that took less than it
+ * was given has noted that somebody waits for space, as one that took none. */
+static enum relay_status relay_blocked(struct relay *relay, int error)
+{
+	enum flow_side side = relay->direction == ABI_FROM_CLIENT ? FLOW_BACKEND
+								  : FLOW_CLIENT;
+
+	if (error == EINTR)
+		return RELAY_MOVED;
+	if (error != EAGAIN)
+		return RELAY_BROKEN_SINK;
+	if (!relay->flow->watches_out[side]) {
+		relay->flow->watches_out[side] = true;
+		thread_watch(relay->flow->thread, relay->sink,
+			     EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, false);
+	}
+	return RELAY_BLOCKED;
+}
+
+/* The source's FIN has been read, and all before it was passed on. */
+static enum relay_status relay_finish(struct relay *relay)
+{
+	struct flow *flow = relay->flow;
+
+	flow->direction[relay->direction] |= FLOW_ENDED | FLOW_SHUT;
+	shutdown(relay->sink->fd, SHUT_WR);
+	deadline_set(&flow->thread->deadlines, flow, DEADLINE_HALF_CLOSE,
+		     flow->thread->now_ns);
+	return RELAY_FINISHED;
+}
+
+static enum relay_status relay_copy(struct relay *relay)
+{
+	struct flow *flow = relay->flow;
+	uint8_t *buffer = flow->thread->buffer;
+	ssize_t seen, sent;
+
+	seen = recv(relay->source->fd, buffer, AGENT_BUFFER_BYTES, MSG_PEEK);
+	if (seen < 0)
+		return errno == EAGAIN	? RELAY_DRY
+		       : errno == EINTR ? RELAY_MOVED
+					: RELAY_BROKEN_SOURCE;
+	if (!seen)
+		return relay_finish(relay);
+	sent = send(relay->sink->fd, buffer, (size_t)seen, MSG_NOSIGNAL);
+	if (sent < 0)
+		return relay_blocked(relay, errno);
+	(void)recv(relay->source->fd, NULL, (size_t)sent, MSG_TRUNC);
+	relay_count(relay, (size_t)sent);
+	if (seen == AGENT_BUFFER_BYTES)
+		flow->direction[relay->direction] |= FLOW_BULK;
+	if (sent < seen)
+		return relay_blocked(relay, EAGAIN);
+	/* A short read has emptied the queue; what comes now is an edge of its
+	 * own. Only a FIN that was announced before is not announced again. */
+	if (seen < AGENT_BUFFER_BYTES && !flow->hung[relay->direction])
+		return RELAY_DRY;
+	return RELAY_MOVED;
+}
+
+static enum relay_status relay_empty_pipe(struct relay *relay,
+					  struct pipe *pipe)
+{
+	ssize_t sent = splice(pipe->fd[0], NULL, relay->sink->fd, NULL,
+			      pipe->bytes, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+
+	if (sent < 0)
+		return relay_blocked(relay, errno);
+	pipe->bytes -= (size_t)sent;
+	relay_count(relay, (size_t)sent);
+	return RELAY_MOVED;
+}
+
+static enum relay_status relay_fill_pipe(struct relay *relay, struct pipe *pipe)
+{
+	ssize_t got =
+		splice(relay->source->fd, NULL, pipe->fd[1], NULL,
+		       RELAY_PIPE_BYTES, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+
+	if (got < 0)
+		return errno == EAGAIN	? RELAY_DRY
+		       : errno == EINTR ? RELAY_MOVED
+					: RELAY_BROKEN_SOURCE;
+	if (!got)
+		return relay_finish(relay);
+	if (got < RELAY_BULK_BYTES)
+		relay->flow->direction[relay->direction] &= (uint8_t)~FLOW_BULK;
+	pipe->bytes = (size_t)got;
+	return RELAY_MOVED;
+}
+
+static enum relay_status relay_splice(struct relay *relay)
+{
+	struct flow *flow = relay->flow;
+	struct pipe **pipe = &flow->pipe[relay->direction];
+
+	if (!*pipe)
+		*pipe = pipes_borrow(&flow->thread->pipes);
+	if (!*pipe) {
+		flow->direction[relay->direction] &= (uint8_t)~FLOW_BULK;
+		return relay_copy(relay);
+	}
+	return (*pipe)->bytes ? relay_empty_pipe(relay, *pipe)
+			      : relay_fill_pipe(relay, *pipe);
+}
+
+static enum relay_status relay_direction(struct relay *relay)
+{
+	struct flow *flow = relay->flow;
+	enum abi_direction direction = relay->direction;
+	enum relay_status status;
+
+	if (flow->direction[direction] & FLOW_ENDED)
+		return RELAY_FINISHED;
+	do {
+		if (flow->pipe[direction] ||
+		    flow->direction[direction] & FLOW_BULK)
+			status = relay_splice(relay);
+		else
+			status = relay_copy(relay);
+	} while (status == RELAY_MOVED && relay->moved < RELAY_TURN_BYTES);
+	/* Idle flows hold no pipe. */
+	if (flow->pipe[direction] && !flow->pipe[direction]->bytes)
+		pipes_return(&flow->thread->pipes,
+			     take_pointer(flow->pipe[direction]));
+	return status;
+}
+
+/* The turn is over, the bytes are not: go on in the next one. */
+static void relay_again(struct flow *flow)
+{
+	if (flow->is_again)
+		return;
+	flow->is_again = true;
+	flow->next_again = flow->thread->again;
+	flow->thread->again = flow;
+}
+
+/* Return: false if the flow has ended. */
+static bool relay_settle(struct flow *flow, enum abi_direction direction,
+			 enum relay_status status)
+{
+	bool from_client = direction == ABI_FROM_CLIENT;
+
+	switch (status) {
+	case RELAY_MOVED:
+		relay_again(flow);
+		return true;
+	case RELAY_BROKEN_SOURCE:
+		flow_reset(flow, from_client ? "reset-by-client"
+					     : "reset-by-backend");
+		return false;
+	case RELAY_BROKEN_SINK:
+		flow_reset(flow, from_client ? "reset-by-backend"
+					     : "reset-by-client");
+		return false;
+	case RELAY_DRY:
+	case RELAY_BLOCKED:
+	case RELAY_FINISHED:
+		return true;
+	}
+	return true;
+}
+
+void relay_pump(struct flow *flow)
+{
+	for (enum abi_direction i = ABI_FROM_CLIENT; i <= ABI_FROM_BACKEND;
+	     i++) {
+		struct relay relay = {
+			.flow = flow,
+			.direction = i,
+			.source = &flow->end[i],
+			.sink = &flow->end[!i],
+		};
+
+		if (!relay_settle(flow, i, relay_direction(&relay)))
+			return;
+	}
+	if (flow->direction[0] & flow->direction[1] & FLOW_SHUT)
+		flow_end(flow, "closed");
+}
+
+void relay_ready(struct flow *flow, enum flow_side side, uint32_t events)
+{
+	/* The source of a blocked direction is not read, so its RST is only
+	 * seen here. */
+	if (events & EPOLLERR) {
+		flow_reset(flow, side == FLOW_CLIENT ? "reset-by-client"
+						     : "reset-by-backend");
+		return;
+	}
+	relay_pump(flow);
+}
+
+void relay_start(struct flow *flow)
+{
+	struct thread *thread = flow->thread;
+	struct abi_flow_cold *cold;
+
+	flow_forget_opening(flow);
+	cold = flow_record_begin(flow);
+	cold->phase = ABI_PHASE_RELAY;
+	cold->datapath = ABI_DATAPATH_RELAY;
+	flow_record_end(flow);
+	thread->counters->datapath[ABI_DATAPATH_RELAY]++;
+	deadline_set(&thread->deadlines, flow, DEADLINE_IDLE, thread->now_ns);
+	relay_pump(flow);
+}

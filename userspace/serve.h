@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The agent's end of the control socket: control.h says what is spoken. */
+#ifndef SNICTL_SERVE_H
+#define SNICTL_SERVE_H
+
+#include "agent.h"
+
+/**
+ * serve_request() - accept one connection, answer its one request.
+ * @listening: the control socket, readable.
+ */
+void serve_request(struct agent *agent, int listening);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The service's main process: starts the worker, and again if it dies. */
+#ifndef SNICTL_SUPERVISOR_H
+#define SNICTL_SUPERVISOR_H
+
+#include "worker.h"
+
+/**
+ * supervisor_run() - keep a worker running until it is told to end.
+ *
+ * SIGTERM and SIGINT are passed on. A worker that dies by itself is started
+ * again at once; one that cannot start, or that dies over and over, ends the
+ * service.
+ *
+ * Return: enum exit_status.
+ */
+int supervisor_run(const struct worker_options *options);
+
+#endif

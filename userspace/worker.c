@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "worker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include "agent.h"
+#include "cleanup.h"
+#include "control.h"
+#include "listen.h"
+#include "privilege.h"
+#include "serve.h"
+#include "setting.h"
+#include "state.h"
+
+/* How often a listener that could not be opened is tried again. */
+#define WORKER_RETRY_MS 1000
+
+enum worker_poll {
+	WORKER_SIGNAL,
+	WORKER_CONTROL,
+	WORKER_DRAINED,
+	WORKER_POLLS
+};
+
+/** struct worker - the main thread of the worker process. */
+struct worker {
+	struct agent agent;
+	struct pollfd polls[WORKER_POLLS];
+	bool stopping;
+	bool retry;
+	uint64_t drain_until_ns;
+};
+
+static int worker_signals(void)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	/* The threads inherit the mask: signals come to the main one only. */
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void worker_drain(struct worker *worker)
+{
+	struct agent *agent = &worker->agent;
+	uint64_t most_ms = setting_get(&agent->store, ABI_SET_DRAIN_TIMEOUT_MS);
+
+	log_say(LOG_LEVEL_NOTICE, "no new connections; %u flows may end",
+		atomic_load(&agent->flow_count));
+	atomic_store(&agent->draining, true);
+	listen_stop(agent);
+	worker->drain_until_ns = agent_now_ns() + most_ms * 1000000;
+	if (!atomic_load(&agent->flow_count))
+		worker->stopping = true;
+}
+
+static void worker_on_signal(struct worker *worker)
+{
+	struct signalfd_siginfo signal;
+
+	while (read(worker->polls[WORKER_SIGNAL].fd, &signal, sizeof(signal)) ==
+	       sizeof(signal)) {
+		if (signal.ssi_signo == SIGINT || worker->drain_until_ns)
+			worker->stopping = true;
+		else
+			worker_drain(worker);
+	}
+}
+
+static int worker_timeout_ms(const struct worker *worker)
+{
+	uint64_t now_ns = agent_now_ns();
+
+	if (worker->drain_until_ns)
+		return worker->drain_until_ns <= now_ns
+			       ? 0
+			       : (int)((worker->drain_until_ns - now_ns) /
+				       1000000) +
+					 1;
+	return worker->retry ? WORKER_RETRY_MS : -1;
+}
+
+static void worker_turn(struct worker *worker)
+{
+	int count =
+		poll(worker->polls, WORKER_POLLS, worker_timeout_ms(worker));
+	eventfd_t ended;
+
+	if (worker->polls[WORKER_SIGNAL].revents)
+		worker_on_signal(worker);
+	if (count > 0 && worker->polls[WORKER_CONTROL].revents)
+		serve_request(&worker->agent, worker->polls[WORKER_CONTROL].fd);
+	if (worker->drain_until_ns) {
+		eventfd_read(worker->polls[WORKER_DRAINED].fd, &ended);
+		if (!atomic_load(&worker->agent.flow_count) ||
+		    agent_now_ns() >= worker->drain_until_ns)
+			worker->stopping = true;
+	} else if (!worker->stopping) {
+		worker->retry = listen_sync(&worker->agent) == -EAGAIN;
+	}
+}
+
+static int worker_open(struct worker *worker,
+		       const struct worker_options *options,
+		       struct error *error)
+{
+	struct agent *agent = &worker->agent;
+	int control = -1, result;
+
+	agent->paths = options->paths;
+	agent->thread_count = options->threads;
+	agent->datapath = options->datapath;
+	result = control_listen(&agent->paths, &control, error);
+	if (result)
+		return result;
+	worker->polls[WORKER_CONTROL] = (struct pollfd){control, POLLIN, 0};
+	result = state_open(&agent->paths, &agent->store, error);
+	if (result)
+		return result;
+	state_unlock(&agent->store);
+	result = privilege_drop(error);
+	if (result)
+		return result;
+	return agent_start(agent, error);
+}
+
+int worker_run(const struct worker_options *options, int ready)
+{
+	static struct worker worker;
+	struct error error = {0};
+
+	worker.polls[WORKER_SIGNAL] =
+		(struct pollfd){worker_signals(), POLLIN, 0};
+	if (worker_open(&worker, options, &error)) {
+		log_say(LOG_LEVEL_ERROR, "%s", error.text);
+		return (int)error.status;
+	}
+	worker.polls[WORKER_DRAINED] =
+		(struct pollfd){worker.agent.wake_main, POLLIN, 0};
+	worker.retry = listen_sync(&worker.agent) == -EAGAIN;
+	(void)!write(ready, "", 1);
+	close(ready);
+	while (!worker.stopping)
+		worker_turn(&worker);
+	listen_stop(&worker.agent);
+	agent_stop(&worker.agent);
+	store_close(&worker.agent.store);
+	return EXIT_DONE;
+}
