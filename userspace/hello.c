@@ -273,14 +273,16 @@ static enum hello_status record_walk(struct hello_reader *reader,
 }
 
 /* Put a message together from the walked records, which end where it ends. */
-static void message_gather(struct span records, uint8_t *message)
+static void message_gather(struct span records, uint8_t *message, size_t left)
 {
 	struct span header, fragment;
 
 	while (span_take(&records, RECORD_HEADER_BYTES - 2, &header) &&
-	       span_take_block(&records, 2, &fragment)) {
+	       span_take_block(&records, 2, &fragment) &&
+	       fragment.length <= left) {
 		memcpy(message, fragment.data, fragment.length);
 		message += fragment.length;
+		left -= fragment.length;
 	}
 }
 
@@ -294,7 +296,7 @@ enum hello_status hello_read(struct hello_reader *reader, struct span wire,
 
 	while (!reader->message_size ||
 	       reader->message_bytes < reader->message_size) {
-		if (reader->offset == wire.length)
+		if (reader->offset >= wire.length)
 			return HELLO_PARTIAL;
 		status = reader->record_left
 				 ? record_walk(reader, wire, max_bytes)
@@ -306,7 +308,7 @@ enum hello_status hello_read(struct hello_reader *reader, struct span wire,
 	body.data = wire.data + RECORD_HEADER_BYTES;
 	if (reader->records > 1) {
 		message_gather((struct span){wire.data, reader->offset},
-			       message);
+			       message, reader->message_size);
 		body.data = message;
 	}
 	body.data += HANDSHAKE_HEADER_BYTES;

@@ -289,6 +289,16 @@ static void record_version_is_known_after_a_fault(void **state)
 	assert_int_equal(reader.record_version, 0x0303);
 }
 
+static void record_version_is_that_of_the_first_record(void **state)
+{
+	(void)state;
+	message_usual();
+	wire_in_records_of(message.length - 10);
+	wire.data[wire.length - 10 - 3] = 3; /* the second one: TLS 1.2 */
+	assert_int_equal(read_wire(), HELLO_OK);
+	assert_int_equal(reader.record_version, 0x0301);
+}
+
 /* ---- alerts ------------------------------------------------------------- */
 
 static void alert_is_a_fatal_one_in_a_record_of_its_own(void **state)
@@ -347,6 +357,7 @@ int main(void)
 		cmocka_unit_test(
 			impossible_record_length_is_refused_with_its_header),
 		cmocka_unit_test(record_version_is_known_after_a_fault),
+		cmocka_unit_test(record_version_is_that_of_the_first_record),
 		cmocka_unit_test(alert_is_a_fatal_one_in_a_record_of_its_own),
 		cmocka_unit_test(alert_version_is_one_that_clients_know),
 	};
