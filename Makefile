@@ -47,11 +47,13 @@ all: $(PROGRAMS) ## build both programs
 
 # ---- build ------------------------------------------------------------------
 
-# The layout hash: abi.h without its comments, so that a comment is no change.
+# The layout hash: abi.h without comments and white space, so that only a
+# change of the layout is one, whatever the compiler.
 $(BUILD)/abi_hash.h: bpf/abi.h
 	@mkdir -p $(@D)
-	@printf '#define ABI_LAYOUT_HASH 0x%sULL\n' "$$($(CC) -fpreprocessed \
-		-dD -E -P $< | sha256sum | cut -c1-16)" >$@
+	@printf '#define ABI_LAYOUT_HASH 0x%sULL\n' "$$(tr -s ' \t\n' ' ' <$< | \
+		sed 's#/\*\([^*]\|\*\+[^*/]\)*\*\+/##g' | tr -d ' ' | \
+		sha256sum | cut -c1-16)" >$@
 
 $(BUILD)/%.o: %.c $(BUILD)/abi_hash.h
 	@mkdir -p $(@D)
