@@ -347,6 +347,11 @@ static void test_equal_looks_at_the_address_only(void **state)
 	assert_true(addr_equal(&a, &b));
 	assert_false(addr_equal(&a, &c));
 	assert_false(addr_equal(&a, &d));
+	/* The same first four bytes in both families. */
+	c = endpoint("32.1.13.184");
+	d = endpoint("2001:db8::");
+	assert_false(addr_equal(&c, &d));
+	assert_false(addr_equal(&d, &c));
 	d = endpoint("2001:db8::1");
 	c = endpoint("2001:db8::2");
 	assert_true(addr_equal(&d, &d));
