@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
-
 #include "cleanup.h"
 
 #define SOCKET_NAME "control"

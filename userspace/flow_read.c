@@ -76,6 +76,25 @@ int flow_find(const struct store *store, uint64_t id,
 	return -ENOENT;
 }
 
+const char *flow_route_text(const struct abi_flow_cold *cold, char *text)
+{
+	struct pattern pattern = {.kind = cold->route.kind,
+				  .apex = cold->route_apex};
+	size_t offset = cold->route_offset;
+
+	text[0] = '\0';
+	if (!cold->route.kind || offset > cold->name_length ||
+	    cold->name_length > ABI_NAME_MAX)
+		return text;
+	if (cold->route.kind == ABI_ROUTE_EXACT ||
+	    cold->route.kind == ABI_ROUTE_WILDCARD) {
+		pattern.name.length = (uint8_t)(cold->name_length - offset);
+		memcpy(pattern.name.text, cold->name + offset,
+		       pattern.name.length);
+	}
+	return pattern_format(&pattern, text);
+}
+
 void counters_sum(const struct store *store, struct abi_counters *ret_sum)
 {
 	__u64 *sum = (__u64 *)ret_sum;

@@ -4,6 +4,7 @@
 #define SNICTL_FLOW_READ_H
 
 #include <stdint.h>
+#include "name.h"
 #include "store.h"
 
 /** struct flow_record - one flow at one moment. */
@@ -29,6 +30,13 @@ int flow_read(const struct store *store, uint32_t index,
  */
 int flow_find(const struct store *store, uint64_t id,
 	      struct flow_record *ret_record);
+
+/**
+ * flow_route_text() - the name of the route that a flow took, as written.
+ * @text: at least PATTERN_TEXT_SIZE bytes; "" where it took none.
+ * Return: @text.
+ */
+const char *flow_route_text(const struct abi_flow_cold *cold, char *text);
 
 /** counters_sum() - all threads' counters, added up. */
 void counters_sum(const struct store *store, struct abi_counters *ret_sum);

@@ -15,7 +15,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
 #include "addr.h"
 #include "cleanup.h"
 #include "number.h"

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "command.h"
+
+#include <string.h>
+
+const struct option_row option_table[OPTION_COUNT] = {
+	[OPTION_BPFFS] = {"bpffs", "DIR", COMPLETE_FILE,
+			  "the folder of the pinned maps"},
+	[OPTION_RUN_DIR] = {"run-dir", "DIR", COMPLETE_FILE,
+			    "the folder of the agent's control socket"},
+	[OPTION_STATE] = {"state", "FILE", COMPLETE_FILE,
+			  "the file that keeps every change"},
+	[OPTION_HELP] = {"help", NULL, COMPLETE_NOTHING,
+			 "explain the command instead of running it"},
+	[OPTION_JSON] = {"json", NULL, COMPLETE_NOTHING,
+			 "print JSON, for programs"},
+	[OPTION_PROXY] = {"proxy", "off|v1|v2", COMPLETE_PROXY,
+			  "send the client's address ahead, in a PROXY header "
+			  "of this version (default off)"},
+	[OPTION_DATAPATH] = {"datapath", "auto|splice|sockmap|relay",
+			     COMPLETE_DATAPATH,
+			     "who moves the bytes (default auto)"},
+	[OPTION_ON] = {"on", "[ADDR:]PORT", COMPLETE_LISTENER,
+		       "the listener's own table instead of the common one"},
+	[OPTION_ACCEPT_PROXY] = {"accept-proxy", "PREFIX[,PREFIX...]",
+				 COMPLETE_NOTHING,
+				 "take the client's address from the PROXY "
+				 "header of whoever connects from there"},
+	[OPTION_CLIENT] = {"client", "ADDR", COMPLETE_CLIENT,
+			   "all flows of this client"},
+	[OPTION_NAME] = {"name", "NAME", COMPLETE_FLOW_NAME,
+			 "all flows that asked for this server name"},
+	[OPTION_DRY_RUN] = {"dry-run", NULL, COMPLETE_NOTHING,
+			    "print what would change, and change nothing"},
+	[OPTION_FORCE] = {"force", NULL, COMPLETE_NOTHING,
+			  "also while an agent runs"},
+	[OPTION_MDOC] = {"mdoc", NULL, COMPLETE_NOTHING,
+			 "print the manual's generated sections"},
+};
+
+#define JSON OPTION_BIT(OPTION_JSON)
+#define ROUTE_OPTIONS                                                          \
+	(OPTION_BIT(OPTION_PROXY) | OPTION_BIT(OPTION_DATAPATH) |              \
+	 OPTION_BIT(OPTION_ON))
+
+const struct command command_table[] = {
+	{
+		.noun = "listen",
+		.verb = "add",
+		.parameter = {{"[ADDR:]PORT", COMPLETE_NOTHING}},
+		.required = 1,
+		.options = OPTION_BIT(OPTION_ACCEPT_PROXY),
+		.help = "listen on a port, on all addresses or on one",
+		.details = "Without an agent this changes what the next agent "
+			   "will open. Where the port cannot be bound, the "
+			   "listener stays, the agent tries again until the "
+			   "port is free, and the command fails and names the "
+			   "process that holds it; \"listen del\" takes the "
+			   "listener back.",
+		.run = listen_add_main,
+	},
+	{
+		.noun = "listen",
+		.verb = "del",
+		.parameter = {{"[ADDR:]PORT", COMPLETE_LISTENER}},
+		.required = 1,
+		.help = "stop listening; connections that exist go on",
+		.details = "Refused while the listener has routes of its own.",
+		.run = listen_del_main,
+	},
+	{
+		.noun = "listen",
+		.verb = "list",
+		.options = JSON,
+		.help = "list the listeners, and who holds a port that could "
+			"not be bound",
+		.run = listen_list_main,
+	},
+	{
+		.noun = "route",
+		.verb = "add",
+		.parameter = {{"NAME", COMPLETE_NOTHING},
+			      {"TARGET[,TARGET...]", COMPLETE_TARGET}},
+		.required = 2,
+		.options = ROUTE_OPTIONS,
+		.help = "steer a server name to a target; fails where the "
+			"name has a route",
+		.details = "Takes effect with the next connection. Several "
+			   "targets are tried in order.",
+		.run = route_change_main,
+	},
+	{
+		.noun = "route",
+		.verb = "replace",
+		.parameter = {{"NAME", COMPLETE_ROUTE},
+			      {"TARGET[,TARGET...]", COMPLETE_TARGET}},
+		.required = 2,
+		.options = ROUTE_OPTIONS,
+		.help = "give a route other targets and options; fails where "
+			"there is none",
+		.details = "Options that are not given go back to their "
+			   "defaults.",
+		.run = route_change_main,
+	},
+	{
+		.noun = "route",
+		.verb = "del",
+		.parameter = {{"NAME", COMPLETE_ROUTE}},
+		.required = 1,
+		.options = OPTION_BIT(OPTION_ON),
+		.help = "take a route away; connections that exist go on",
+		.run = route_change_main,
+	},
+	{
+		.noun = "route",
+		.verb = "list",
+		.options = JSON | OPTION_BIT(OPTION_ON),
+		.help = "list the routes, their live connections, bytes and "
+			"last failure",
+		.run = route_list_main,
+	},
+	{
+		.noun = "route",
+		.verb = "show",
+		.parameter = {{"NAME", COMPLETE_ROUTE}},
+		.required = 1,
+		.options = JSON | OPTION_BIT(OPTION_ON),
+		.help = "show all there is to know of one route",
+		.run = route_show_main,
+	},
+	{
+		.noun = "set",
+		.verb = "list",
+		.options = JSON,
+		.help = "list the settings, their values, defaults and ranges",
+		.run = set_list_main,
+	},
+	{
+		.noun = "set",
+		.parameter = {{"KEY", COMPLETE_SETTING},
+			      {"VALUE", COMPLETE_VALUE}},
+		.required = 2,
+		.help = "change a setting",
+		.run = set_main,
+	},
+	{
+		.noun = "flow",
+		.verb = "list",
+		.options = JSON,
+		.help = "list the connections of this moment",
+		.run = flow_list_main,
+	},
+	{
+		.noun = "flow",
+		.verb = "show",
+		.parameter = {{"ID", COMPLETE_FLOW}},
+		.required = 1,
+		.options = JSON,
+		.help = "show all there is to know of one connection",
+		.run = flow_show_main,
+	},
+	{
+		.noun = "flow",
+		.verb = "kill",
+		.parameter = {{"ID", COMPLETE_FLOW}},
+		.options = OPTION_BIT(OPTION_CLIENT) | OPTION_BIT(OPTION_NAME),
+		.one_of = true,
+		.help = "end connections at once, on both sides",
+		.details = "Returns when they have ended; fails where there "
+			   "was none.",
+		.run = flow_kill_main,
+	},
+	{
+		.noun = "save",
+		.help = "print listeners, routes and settings in the text "
+			"form that apply reads",
+		.run = save_main,
+	},
+	{
+		.noun = "apply",
+		.parameter = {{"FILE", COMPLETE_FILE}},
+		.required = 1,
+		.options = OPTION_BIT(OPTION_DRY_RUN),
+		.help = "make listeners, routes and settings equal to a file, "
+			"all or nothing, and print what changed",
+		.details = "The file \"-\" is standard input.",
+		.run = apply_main,
+	},
+	{
+		.noun = "check",
+		.parameter = {{"FILE", COMPLETE_FILE}},
+		.required = 1,
+		.options = JSON,
+		.help = "find the mistakes in a file, and change nothing",
+		.run = check_main,
+	},
+	{
+		.noun = "status",
+		.options = JSON,
+		.help = "show agent, listeners, data paths, flows and memory; "
+			"exits 1 when the agent is down",
+		.run = status_main,
+	},
+	{
+		.noun = "stats",
+		.options = JSON,
+		.help = "show the counters: outcomes, data paths and bytes",
+		.run = stats_main,
+	},
+	{
+		.noun = "explain",
+		.parameter = {{"NAME", COMPLETE_NAME}},
+		.required = 1,
+		.options = JSON | OPTION_BIT(OPTION_ON),
+		.help = "say which route a connection would take and why, and "
+			"what else nearly matched",
+		.details = "\"none\" stands for a client that sends no server "
+			   "name, \"other\" for one that does not speak TLS.",
+		.run = explain_main,
+	},
+	{
+		.noun = "unload",
+		.options = OPTION_BIT(OPTION_FORCE),
+		.help = "remove the pinned maps; the state file stays, and the "
+			"next change or agent restores them from it",
+		.run = unload_main,
+	},
+	{
+		.noun = "version",
+		.options = JSON,
+		.help = "print the versions of the program and of the maps' "
+			"layout",
+		.run = version_main,
+	},
+	{
+		.noun = "help",
+		.parameter = {{"NOUN", COMPLETE_COMMAND},
+			      {"VERB", COMPLETE_COMMAND}},
+		.options = OPTION_BIT(OPTION_MDOC),
+		.help = "explain all commands, or one",
+		.run = help_main,
+	},
+	{
+		.noun = "complete",
+		.raw = true,
+		.hidden = true,
+		.help = "print what can stand in the place of the last word",
+		.run = complete_main,
+	},
+	{.noun = NULL},
+};
+
+const struct command *command_find(const char *noun, const char *verb)
+{
+	for (const struct command *row = command_table; row->noun; row++) {
+		if (strcmp(row->noun, noun) || !row->verb != !verb)
+			continue;
+		if (!verb || !strcmp(row->verb, verb))
+			return row;
+	}
+	return NULL;
+}
+
+bool command_is_noun(const char *word)
+{
+	for (const struct command *row = command_table; row->noun; row++) {
+		if (!strcmp(row->noun, word))
+			return true;
+	}
+	return false;
+}
+
+int option_find(const char *name, size_t length)
+{
+	for (int id = 0; id < OPTION_COUNT; id++) {
+		const char *row = option_table[id].name;
+
+		if (strlen(row) == length && !strncmp(row, name, length))
+			return id;
+	}
+	return -1;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "route_view.h"
+
+#include <errno.h>
+#include <string.h>
+#include "../userspace/addr.h"
+
+static int parse_on(const struct invocation *call, struct route_view *view,
+		    struct error *error)
+{
+	const char *on = call->option[OPTION_ON];
+
+	if (!on)
+		return 0;
+	if (addr_parse_listener(on, &view->on))
+		return error_set(error, EXIT_USAGE, EINVAL,
+				 "\"%.80s\" is no listener: it is PORT, "
+				 "ADDR:PORT or [IPV6]:PORT",
+				 on);
+	view->scoped = true;
+	return 0;
+}
+
+static int find_on(const struct invocation *call, struct route_view *view,
+		   struct error *error)
+{
+	if (!view->scoped)
+		return 0;
+	view->on_id = listener_list_id(&view->listeners, &view->on);
+	if (view->on_id)
+		return 0;
+	return error_set(error, EXIT_FAILED, ENOENT,
+			 "there is no listener %s: \"snictl listen list\" "
+			 "lists them",
+			 call->option[OPTION_ON]);
+}
+
+int route_view_open(const struct invocation *call, struct route_view *view,
+		    struct error *error)
+{
+	int ret = parse_on(call, view, error);
+
+	if (!ret)
+		ret = store_open(&call->paths, STORE_READ, &view->store, error);
+	if (!ret)
+		ret = state_load(&view->store, &view->config, error);
+	if (ret)
+		return ret;
+	ret = listener_list_read(&view->store, &view->listeners, NULL);
+	if (!ret)
+		ret = tally_read(&view->store, &view->tally);
+	if (ret)
+		return error_set(error, EXIT_FAILED, ret,
+				 "cannot read the maps: %s", strerror(-ret));
+	return find_on(call, view, error);
+}
+
+void route_view_done(struct route_view *view)
+{
+	tally_done(&view->tally);
+	config_done(&view->config);
+	store_close(&view->store);
+}
+
+bool route_view_shows(const struct route_view *view,
+		      const struct config_route *route)
+{
+	return !view->scoped || (route->scoped && !memcmp(&route->on, &view->on,
+							  sizeof(view->on)));
+}
+
+void route_view_figures(const struct route_view *view,
+			const struct config_route *route,
+			struct route_figures *ret_figures)
+{
+	struct route_figures figures = {.live = 0};
+	struct abi_route_key key;
+	struct pattern pattern;
+	struct tally_row row;
+	uint32_t scope =
+		route->scoped ? listener_list_id(&view->listeners, &route->on)
+			      : 0;
+
+	config_route_pattern(route, &pattern);
+	route_key(&view->store, scope, &pattern, &key);
+	/* Figures that cannot be read are as those that were never kept. */
+	route_stats_read(&view->store, &key, &figures.stats);
+	row = tally_find(&view->tally, &key);
+	figures.live = row.live;
+	for (int i = ABI_FROM_CLIENT; i <= ABI_FROM_BACKEND; i++)
+		figures.bytes[i] = figures.stats.bytes[i] + row.bytes[i];
+	*ret_figures = figures;
+}

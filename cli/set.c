@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "set.h"
+
+#include "command.h"
+#include "edit.h"
+#include "output.h"
+
+int set_main(const struct invocation *call, struct error *error)
+{
+	struct config_row row;
+
+	return edit_row(call, &row, error);
+}
+
+/* ---- list -----------------------------------------------------------------
+ */
+
+static const struct column columns[] = {
+	{"SETTING", COLUMN_TEXT}, {"VALUE", COLUMN_TEXT},
+	{"DEFAULT", COLUMN_TEXT}, {"RANGE", COLUMN_TEXT},
+	{"MEANING", COLUMN_WRAP}, {NULL, COLUMN_TEXT},
+};
+
+static json_t *words_object(const char *const *words)
+{
+	json_t *array = words ? json_array() : json_null();
+
+	for (int i = 0; words && words[i]; i++)
+		json_array_append_new(array, json_string(words[i]));
+	return array;
+}
+
+static json_t *setting_object(enum abi_setting id, uint64_t value)
+{
+	static const char *const units[] = {
+		[SETTING_DURATION] = "ms",
+		[SETTING_BYTES] = "bytes",
+		[SETTING_COUNT] = "count",
+		[SETTING_WORD] = "word",
+	};
+	const struct setting *row = &setting_table[id];
+	char text[SETTING_TEXT_SIZE], fallback[SETTING_TEXT_SIZE];
+
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:s}",
+			 "name", row->name, "value",
+			 setting_format(id, value, text), "default",
+			 setting_format(id, row->fallback, fallback), "unit",
+			 units[row->unit], "number", (json_int_t)value, "min",
+			 (json_int_t)row->min, "max", (json_int_t)row->max,
+			 "words", words_object(row->words), "help", row->help);
+}
+
+static void list_one(struct listing *listing, enum abi_setting id,
+		     uint64_t value)
+{
+	const struct setting *row = &setting_table[id];
+	char text[SETTING_TEXT_SIZE], fallback[SETTING_TEXT_SIZE];
+	char range[SETTING_RANGE_SIZE];
+
+	if (listing->json) {
+		listing_object(listing, setting_object(id, value));
+		return;
+	}
+	listing_row(listing,
+		    (const char *const[]){
+			    row->name, setting_format(id, value, text),
+			    setting_format(id, row->fallback, fallback),
+			    setting_range(id, range), row->help});
+}
+
+int set_list_main(const struct invocation *call, struct error *error)
+{
+	AUTO_STORE store = STORE_NONE;
+	struct listing listing;
+	int ret;
+
+	ret = store_open(&call->paths, STORE_READ, &store, error);
+	if (ret)
+		return ret;
+	listing_begin(&listing, call->option[OPTION_JSON], columns);
+	for (int id = 0; id < ABI_SETTING_COUNT; id++)
+		list_one(&listing, (enum abi_setting)id,
+			 setting_get(&store, (enum abi_setting)id));
+	return listing_end(&listing);
+}
+
+const char *setting_range(enum abi_setting id, char *text)
+{
+	const struct setting *row = &setting_table[id];
+	char min[SETTING_TEXT_SIZE], max[SETTING_TEXT_SIZE];
+	size_t length = 0;
+
+	if (row->unit != SETTING_WORD) {
+		snprintf(text, SETTING_RANGE_SIZE, "%s to %s",
+			 setting_format(id, row->min, min),
+			 setting_format(id, row->max, max));
+		return text;
+	}
+	text[0] = '\0';
+	for (int i = 0; row->words[i]; i++)
+		length += (size_t)snprintf(text + length,
+					   SETTING_RANGE_SIZE - length, "%s%s",
+					   i ? "|" : "", row->words[i]);
+	return text;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
+#include "../userspace/store.h"
+#include "agent_view.h"
+#include "command.h"
+
+int unload_main(const struct invocation *call, struct error *error)
+{
+	json_auto_t *answer = NULL;
+	int ret;
+
+	if (call->option[OPTION_FORCE])
+		return store_remove(&call->paths, error);
+	ret = agent_ask(&call->paths, "status", &answer, error);
+	if (!ret)
+		return error_set(error, EXIT_FAILED, EBUSY,
+				 "an agent uses the maps (pid %d): stop it "
+				 "first, or give --force",
+				 (int)json_integer_value(
+					 json_object_get(answer, "pid")));
+	if (ret != -ECONNREFUSED)
+		return ret;
+	return store_remove(&call->paths, error);
+}
