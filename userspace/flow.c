@@ -63,8 +63,12 @@ void flow_phase(struct flow *flow, enum abi_phase phase)
 /* One switch steps the whole state machine. */
 static void flow_step(struct flow *flow, enum flow_side side, uint32_t events)
 {
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP))
+		flow->readable[side] = true;
 	if (events & EPOLLRDHUP)
 		flow->hung[side] = true;
+	if (events & EPOLLOUT)
+		flow->blocked[!side] = false;
 	switch ((enum abi_phase)flow->cold->phase) {
 	case ABI_PHASE_HELLO:
 		steer_read(flow);
@@ -205,16 +209,19 @@ void flow_begin(struct thread *thread, struct listening *listening, int fd,
 	};
 	flow_record_client(flow, peer);
 	deadline_set(&thread->deadlines, flow, DEADLINE_HELLO, thread->now_ns);
-	if (thread_watch(thread, &flow->end[FLOW_CLIENT],
+	/* Who stands behind a trusted proxy is known only from its header. */
+	flow->proxy_expected = flow_is_trusted(flow);
+	if (!flow->proxy_expected && !flow_admit(flow))
+		return;
+	/* The hello is often there already. Read first, watch then: what has
+	 * been read is no event any more. */
+	steer_read(flow);
+	if (flow->cold->phase != ABI_PHASE_FREE &&
+	    thread_watch(thread, &flow->end[FLOW_CLIENT],
 			 EPOLLIN | EPOLLRDHUP | EPOLLET, true)) {
 		flow->cold->outcome = ABI_OUTCOME_LIMITED;
 		flow_reset(flow, "limited");
-		return;
 	}
-	/* Who stands behind a trusted proxy is known only from its header. */
-	flow->proxy_expected = flow_is_trusted(flow);
-	if (flow->proxy_expected || flow_admit(flow))
-		steer_read(flow);
 }
 
 void flow_forget_opening(struct flow *flow)

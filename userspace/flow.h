@@ -59,6 +59,10 @@ enum flow_direction_flags {
  * @pipe:         by enum abi_direction; NULL while no bytes are in flight.
  * @direction:    enum flow_direction_flags, by enum abi_direction.
  * @watches_out:  by side: EPOLLOUT is asked for.
+ * @readable:     by side: there may be something to read; an edge said so,
+ *                and no read has come up short since.
+ * @blocked:      by enum abi_direction: the sink took no more, and has not
+ *                announced space since.
  * @hung:         by side: the peer's FIN has been announced.
  * @deadline:     the queue that the flow waits in.
  * @error:        of the last target that could not be reached.
@@ -84,6 +88,8 @@ struct flow {
 	uint8_t deadline;
 	uint8_t direction[2];
 	bool watches_out[2];
+	bool readable[2];
+	bool blocked[2];
 	bool hung[2];
 	bool proxy_expected;
 	bool pending;

@@ -62,12 +62,24 @@ static enum relay_status relay_blocked(struct relay *relay, int error)
 		return RELAY_MOVED;
 	if (error != EAGAIN)
 		return RELAY_BROKEN_SINK;
+	relay->flow->blocked[relay->direction] = true;
 	if (!relay->flow->watches_out[side]) {
 		relay->flow->watches_out[side] = true;
 		thread_watch(relay->flow->thread, relay->sink,
 			     EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, false);
 	}
 	return RELAY_BLOCKED;
+}
+
+/* A failed read: the source has no more now, or is broken. */
+static enum relay_status relay_dry(struct relay *relay)
+{
+	if (errno == EINTR)
+		return RELAY_MOVED;
+	if (errno != EAGAIN)
+		return RELAY_BROKEN_SOURCE;
+	relay->flow->readable[relay->direction] = false;
+	return RELAY_DRY;
 }
 
 /* The source's FIN has been read, and all before it was passed on. */
@@ -90,9 +102,7 @@ static enum relay_status relay_copy(struct relay *relay)
 
 	seen = recv(relay->source->fd, buffer, AGENT_BUFFER_BYTES, MSG_PEEK);
 	if (seen < 0)
-		return errno == EAGAIN	? RELAY_DRY
-		       : errno == EINTR ? RELAY_MOVED
-					: RELAY_BROKEN_SOURCE;
+		return relay_dry(relay);
 	if (!seen)
 		return relay_finish(relay);
 	sent = send(relay->sink->fd, buffer, (size_t)seen, MSG_NOSIGNAL);
@@ -106,8 +116,10 @@ static enum relay_status relay_copy(struct relay *relay)
 		return relay_blocked(relay, EAGAIN);
 	/* A short read has emptied the queue; what comes now is an edge of its
 	 * own. Only a FIN that was announced before is not announced again. */
-	if (seen < AGENT_BUFFER_BYTES && !flow->hung[relay->direction])
+	if (seen < AGENT_BUFFER_BYTES && !flow->hung[relay->direction]) {
+		flow->readable[relay->direction] = false;
 		return RELAY_DRY;
+	}
 	return RELAY_MOVED;
 }
 
@@ -131,9 +143,7 @@ static enum relay_status relay_fill_pipe(struct relay *relay, struct pipe *pipe)
 		       RELAY_PIPE_BYTES, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 
 	if (got < 0)
-		return errno == EAGAIN	? RELAY_DRY
-		       : errno == EINTR ? RELAY_MOVED
-					: RELAY_BROKEN_SOURCE;
+		return relay_dry(relay);
 	if (!got)
 		return relay_finish(relay);
 	if (got < RELAY_BULK_BYTES)
@@ -165,6 +175,10 @@ static enum relay_status relay_direction(struct relay *relay)
 
 	if (flow->direction[direction] & FLOW_ENDED)
 		return RELAY_FINISHED;
+	if (flow->blocked[direction])
+		return RELAY_BLOCKED;
+	if (!flow->readable[direction] && !flow->pipe[direction])
+		return RELAY_DRY;
 	do {
 		if (flow->pipe[direction] ||
 		    flow->direction[direction] & FLOW_BULK)

@@ -267,6 +267,10 @@ void steer_read(struct flow *flow)
 		} while (got < 0 && errno == EINTR);
 		if (got < 0 && errno == EAGAIN)
 			return;
+		/* A short read has emptied the queue: more is a new edge. A
+		 * FIN that was announced before is not announced again. */
+		flow->readable[FLOW_CLIENT] =
+			got == AGENT_BUFFER_BYTES || flow->hung[FLOW_CLIENT];
 		if (got <= 0) {
 			flow->cold->outcome = ABI_OUTCOME_CLIENT_GONE;
 			flow_end(flow, got ? "reset-by-client" : "closed");
@@ -277,5 +281,5 @@ void steer_read(struct flow *flow)
 			flow_reset(flow, "limited");
 			return;
 		}
-	} while (steer_look(flow));
+	} while (steer_look(flow) && flow->readable[FLOW_CLIENT]);
 }
