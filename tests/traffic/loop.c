@@ -334,14 +334,32 @@ static bool loop_done(struct loop *loop, int64_t stop_ns)
 	       options->connections;
 }
 
-static void connect_some(struct loop *loop)
+/* When the rate lets the next connection begin. */
+static int64_t rate_due_ns(const struct loop *loop)
+{
+	double share = (double)loop->report.started;
+
+	if (!loop->options->rate)
+		return 0;
+	share /= (double)loop->options->rate;
+	return loop->report.start_ns + (int64_t)(share * (double)NS_PER_S);
+}
+
+static void connect_some(struct loop *loop, int64_t now)
 {
 	const struct options *options = loop->options;
 
 	for (int i = 0; i < BURST && loop->active < options->concurrency &&
 			loop->report.started < options->connections;
-	     i++)
+	     i++) {
+		int64_t due_ns = rate_due_ns(loop);
+
+		if (due_ns > now) {
+			loop_wake_at(loop, due_ns);
+			return;
+		}
 		connect_one(loop);
+	}
 }
 
 /* What happens at a time or at a signal. @stop_ns, @park_ns: 0: not yet. */
@@ -349,13 +367,14 @@ static void run_schedule(struct loop *loop, int64_t now, int64_t *stop_ns,
 			 int64_t *park_ns)
 {
 	const struct options *options = loop->options;
-	int64_t end_ns = loop->report.start_ns + options->seconds * NS_PER_S;
+	int64_t end_ns = loop->report.start_ns + options->duration_ns;
 
-	if (!*stop_ns && (stop_wanted || (options->seconds && now >= end_ns))) {
+	if (!*stop_ns &&
+	    (stop_wanted || (options->duration_ns && now >= end_ns))) {
 		*stop_ns = now;
 		cut_or_fail_all(loop, false);
 	}
-	if (!*stop_ns && options->seconds)
+	if (!*stop_ns && options->duration_ns)
 		loop_wake_at(loop, end_ns);
 	if (*stop_ns && stop_wanted && now > *stop_ns + LAST_NS)
 		cut_or_fail_all(loop, true);
@@ -387,7 +406,7 @@ bool loop_run(const struct options *options)
 		run_timers(&loop, now);
 		run_schedule(&loop, now, &stop_ns, &park_ns);
 		if (options->client && !stop_ns)
-			connect_some(&loop);
+			connect_some(&loop, now);
 		take_events(&loop, &signals, listeners);
 		run_queued(&loop);
 	}

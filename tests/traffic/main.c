@@ -25,10 +25,13 @@ static const char usage_text[] =
 	"  --stall MS        how long a stalled reader stalls; `signal`: until\n"
 	"                    SIGUSR1, `parked` is printed when all do (200)\n"
 	"  --park SECONDS    send the SIGUSR1 to itself so long after that\n"
+	"  --chunk N         bytes a segment, for echo, down, up and both\n"
+	"  --pace US         wait up to so long before each segment of these\n"
 	"connect: how many\n"
 	"  --connections N   in all (1; without end if --seconds is given)\n"
 	"  --concurrency N   at once (64)\n"
-	"  --seconds N       begin none after that, end the unlimited\n"
+	"  --rate N          begin at most so many a second\n"
+	"  --seconds N[.N]   begin none after that, end the unlimited\n"
 	"  --seed N          same seed, same shapes, sizes and bytes (1)\n"
 	"connect: the ClientHello\n"
 	"  --name LIST       server names, taken in turn\n"
@@ -65,6 +68,17 @@ static uint64_t number(const char *text, uint64_t max)
 	if (*text < '0' || *text > '9' || *end || value > max)
 		usage_error("no number in range:", text);
 	return value;
+}
+
+/* Return: nanoseconds. */
+static int64_t duration(const char *text)
+{
+	char *end;
+	double seconds = strtod(text, &end);
+
+	if (*text < '0' || *text > '9' || *end || !(seconds <= 86400))
+		usage_error("no seconds in range:", text);
+	return (int64_t)(seconds * (double)NS_PER_S);
 }
 
 static void endpoint(const char *text, bool port_wanted,
@@ -186,10 +200,19 @@ static void parse_traffic(struct options *options, char which, char *value)
 		options->concurrency = number(value, 1 << 20);
 		break;
 	case 't':
-		options->seconds = (int64_t)number(value, 86400);
+		options->duration_ns = duration(value);
 		break;
 	case 'd':
 		options->seed = number(value, UINT64_MAX);
+		break;
+	case 'e':
+		options->rate = number(value, 1000000);
+		break;
+	case 'C':
+		options->chunk = (uint32_t)number(value, PATTERN_BLOCK);
+		break;
+	case 'p':
+		options->pace_us = (uint32_t)number(value, 60000000);
 		break;
 	}
 }
@@ -264,7 +287,10 @@ static const struct option connect_options[] = {
 	{"park", required_argument, NULL, 'k'},
 	{"connections", required_argument, NULL, 'n'},
 	{"concurrency", required_argument, NULL, 'c'},
+	{"rate", required_argument, NULL, 'e'},
 	{"seconds", required_argument, NULL, 't'},
+	{"chunk", required_argument, NULL, 'C'},
+	{"pace", required_argument, NULL, 'p'},
 	{"seed", required_argument, NULL, 'd'},
 	{"name", required_argument, NULL, 'N'},
 	{"name-last", no_argument, NULL, 'L'},
@@ -300,15 +326,16 @@ static void check_options(struct options *options)
 					    : "--listen is missing",
 			    "");
 	if (!options->connections)
-		options->connections =
-			options->client && !options->seconds ? 1 : UINT64_MAX;
+		options->connections = options->client && !options->duration_ns
+					       ? 1
+					       : UINT64_MAX;
 	if (!options->message || !options->records || !options->concurrency)
 		usage_error("at least 1, not", "0");
 	if (options->size_max == UNLIMITED &&
-	    (!options->seconds ||
-	     options->shapes & ~shape_parse("down,up,both")))
+	    (!options->duration_ns ||
+	     options->shapes & ~shape_parse("echo,down,up,both")))
 		usage_error("--size unlimited needs --seconds and a shape of",
-			    "down,up,both");
+			    "echo,down,up,both");
 	if (options->client && options->proxy_version &&
 	    (!options->proxy_source.port || !options->proxy_destination.port))
 		usage_error("--send-proxy needs", "--proxy-source and "

@@ -162,6 +162,17 @@ static void plan_pace(enum shape shape, const struct options *options,
 	}
 }
 
+/* What the command line says of segments, where the shape leaves it open. */
+static void plan_segments(const struct options *options, struct plan *client,
+			  struct plan *server)
+{
+	client->chunk = options->chunk;
+	server->chunk = options->chunk;
+	client->pace_us = options->pace_us;
+	if (server->start != START_ANSWER)
+		server->pace_us = options->pace_us;
+}
+
 void shape_choose(const struct options *options, uint64_t id,
 		  struct pact *ret_pact, bool *ret_immediate, bool *ret_hold)
 {
@@ -190,6 +201,8 @@ void shape_choose(const struct options *options, uint64_t id,
 		client.bytes = server.bytes = 2 * options->message;
 	plan_end(shape, &client, &server, size, reset_at);
 	plan_pace(shape, options, &client, &server);
+	if (shape <= SHAPE_BOTH)
+		plan_segments(options, &client, &server);
 	if (size == UNLIMITED) {
 		client.end = END_CUT;
 		server.end = END_CUT;

@@ -215,7 +215,8 @@ struct options {
 	struct sockaddr_storage bind_to;
 	uint64_t connections;
 	uint64_t concurrency;
-	int64_t seconds;
+	uint64_t rate; /* connections begun a second; 0: any number */
+	int64_t duration_ns;
 	int64_t park_seconds;
 	int64_t timeout_seconds;
 	uint64_t seed;
@@ -226,6 +227,8 @@ struct options {
 	uint32_t message;
 	uint32_t stall_ms;
 	uint32_t greeting;
+	uint32_t chunk;
+	uint32_t pace_us;
 	char *names[LIST_MAX];
 	unsigned name_count;
 	char *alpn[LIST_MAX];
