@@ -400,11 +400,13 @@ bool loop_run(const struct options *options)
 	loop.report.start_ns = loop.report.end_ns = clock_ns();
 	if (!options->client)
 		open_listeners(&loop, listeners);
-	while (!loop_done(&loop, stop_ns)) {
+	for (;;) {
 		int64_t now = clock_ns();
 
 		run_timers(&loop, now);
 		run_schedule(&loop, now, &stop_ns, &park_ns);
+		if (loop_done(&loop, stop_ns))
+			break;
 		if (options->client && !stop_ns)
 			connect_some(&loop, now);
 		take_events(&loop, &signals, listeners);
