@@ -84,6 +84,25 @@ static const uint8_t v2_tlvs[] = {
 	0x03, 0x00, 0x04,	/* CRC32C, 4 bytes */
 	0x48, 0x38, 0xca, 0x9e,
 };
+
+/* What HAProxy 2.6.12 sends with send-proxy-v2 proxy-v2-options
+ * crc32c,unique-id,authority: the checksum comes first. */
+static const uint8_t v2_haproxy[] = {
+	SIGNATURE,
+	0x21,			/* version 2, PROXY */
+	0x11,			/* AF_INET, STREAM */
+	0x00, 0x2d,		/* length: 12 + 7 + 18 + 8 */
+	192, 0, 2, 1,		/* source */
+	198, 51, 100, 2,	/* destination */
+	0xc8, 0x22, 0x01, 0xbb,	/* ports 51234, 443 */
+	0x03, 0x00, 0x04,	/* CRC32C, 4 bytes */
+	0xe3, 0x4d, 0x60, 0x43,
+	0x02, 0x00, 0x0f,	/* AUTHORITY, 15 bytes */
+	'p', 'b', 'x', '.', 'e', 'x', 'a', 'm', 'p', 'l', 'e', '.', 'c', 'o',
+	'm',
+	0x05, 0x00, 0x05,	/* UNIQUE_ID, 5 bytes */
+	'U', 'I', 'D', '-', '1',
+};
 /* clang-format on */
 
 static struct abi_endpoint endpoint(const char *text)
@@ -644,6 +663,10 @@ static void test_v2_reads_what_is_in_the_vectors(void **state)
 	info.authority = span("pbx.example");
 	info.unique_id = span("\x01\x02\x03\x04");
 	expect_info(v2_tlvs, sizeof(v2_tlvs), sizeof(v2_tlvs), &info);
+	info.alpn.length = 0;
+	info.authority = span("pbx.example.com");
+	info.unique_id = span("UID-1");
+	expect_info(v2_haproxy, sizeof(v2_haproxy), sizeof(v2_haproxy), &info);
 	info = info_of("[2001:db8::1]:51234", "[2001:db8::2]:443");
 	expect_info(v2_ipv6, sizeof(v2_ipv6), sizeof(v2_ipv6), &info);
 	info.source = endpoint("192.0.2.1:51234");
