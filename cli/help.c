@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "help.h"
-
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-#include "nearest.h"
+#include "../userspace/cleanup.h"
+#include "command.h"
+#include "mdoc.h"
 #include "set.h"
 
 #define WIDTH_DEFAULT 80
 /* Lines longer than this are hard to read, however wide the terminal. */
 #define WIDTH_MAX 100
 #define INDENT 8
+/* A byte that no text of the table has. */
+#define HARD_BLANK '\1'
 
 static unsigned terminal_width(void)
 {
@@ -22,12 +24,12 @@ static unsigned terminal_width(void)
 	return size.ws_col < WIDTH_MAX ? size.ws_col : WIDTH_MAX;
 }
 
-/* A sentence, broken between words and indented. */
-static void print_wrapped(const char *text)
+/* A text in lines that fit, broken at blanks; HARD_BLANK is one that is not
+ * broken at. */
+static void print_wrapped(const char *text, int first, int indent)
 {
-	size_t room = terminal_width() - INDENT;
-
 	while (*text) {
+		size_t room = terminal_width() - (unsigned)first;
 		size_t length = strlen(text);
 
 		if (length > room) {
@@ -37,43 +39,62 @@ static void print_wrapped(const char *text)
 			if (!length)
 				length = strcspn(text, " ");
 		}
-		printf("%*s%.*s\n", INDENT, "", (int)length, text);
+		printf("%*s", first, "");
+		for (size_t i = 0; i < length; i++)
+			putchar(text[i] == HARD_BLANK ? ' ' : text[i]);
+		putchar('\n');
 		text += length;
 		text += strspn(text, " ");
+		first = indent;
 	}
 }
 
-static void print_option(FILE *out, int id)
+static void print_sentence(const char *text)
+{
+	print_wrapped(text, INDENT, INDENT);
+}
+
+static void write_option(FILE *out, int id, char blank)
 {
 	const struct option_row *row = &option_table[id];
 
-	fprintf(out, "--%s%s%s", row->name, row->argument ? " " : "",
-		row->argument ? row->argument : "");
+	fprintf(out, "--%s", row->name);
+	if (row->argument)
+		fprintf(out, "%c%s", blank, row->argument);
 }
 
-void help_synopsis(const struct command *command, FILE *out)
+static void write_synopsis(const struct command *command, FILE *out)
 {
-	const char *between = command->one_of ? "" : " ";
-
 	fprintf(out, "%s%s%s", command->noun, command->verb ? " " : "",
 		command->verb ? command->verb : "");
-	if (command->one_of)
-		fputc(' ', out);
 	for (unsigned i = 0; i < COMMAND_PARAMETERS_MAX; i++) {
 		bool optional = i >= command->required && !command->one_of;
 
-		if (!command->parameter[i].name)
-			break;
-		fprintf(out, "%s%s%s%s", between, optional ? "[" : "",
-			command->parameter[i].name, optional ? "]" : "");
+		if (command->parameter[i].name)
+			fprintf(out, optional ? " [%s]" : " %s",
+				command->parameter[i].name);
 	}
 	for (int id = 0; id < OPTION_COUNT; id++) {
 		if (!(OPTION_BIT(id) & command->options & ~OPTION_HIDDEN))
 			continue;
 		fputs(command->one_of ? " | " : " [", out);
-		print_option(out, id);
+		write_option(out, id, HARD_BLANK);
 		fputs(command->one_of ? "" : "]", out);
 	}
+}
+
+static void print_synopsis(const char *before, const struct command *command)
+{
+	AUTO_FREE char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return;
+	fputs(before, out);
+	write_synopsis(command, out);
+	if (!fclose(out))
+		print_wrapped(text, 0, INDENT + 4);
 }
 
 static void print_options(unsigned options)
@@ -82,9 +103,9 @@ static void print_options(unsigned options)
 		if (!(OPTION_BIT(id) & options & ~OPTION_HIDDEN))
 			continue;
 		fputs("    ", stdout);
-		print_option(stdout, id);
+		write_option(stdout, id, ' ');
 		putchar('\n');
-		print_wrapped(option_table[id].help);
+		print_sentence(option_table[id].help);
 	}
 }
 
@@ -99,10 +120,8 @@ static void print_overview(void)
 	for (const struct command *row = command_table; row->noun; row++) {
 		if (row->hidden)
 			continue;
-		fputs("  ", stdout);
-		help_synopsis(row, stdout);
-		putchar('\n');
-		print_wrapped(row->help);
+		print_synopsis("  ", row);
+		print_sentence(row->help);
 	}
 	puts("\nEverywhere:");
 	print_options(OPTION_GLOBAL);
@@ -124,42 +143,45 @@ static void print_settings(void)
 		printf("    %s (%s, default %s)\n", row->name,
 		       setting_range(setting, range),
 		       setting_format(setting, row->fallback, fallback));
-		print_wrapped(row->help);
+		print_sentence(row->help);
 	}
 }
 
-static void print_command(const struct command *command)
+static bool is_meant(const struct command *row, const char *noun,
+		     const char *verb)
 {
-	fputs("usage: snictl ", stdout);
-	help_synopsis(command, stdout);
-	putchar('\n');
-	print_wrapped(command->help);
-	if (command->details)
-		print_wrapped(command->details);
-	print_options(command->options);
-	if (command->run == set_main)
-		print_settings();
+	if (row->hidden || strcmp(row->noun, noun) != 0)
+		return false;
+	return !verb || (row->verb && !strcmp(row->verb, verb));
 }
 
 static int print_noun(const char *noun, const char *verb, struct error *error)
 {
-	bool found = false;
+	unsigned options = 0;
+	bool found = false, settings = false;
 
 	for (const struct command *row = command_table; row->noun; row++) {
-		if (strcmp(row->noun, noun) != 0 || row->hidden ||
-		    (verb && (!row->verb || strcmp(row->verb, verb) != 0)))
+		if (!is_meant(row, noun, verb))
 			continue;
-		if (found)
-			putchar('\n');
-		print_command(row);
+		print_synopsis("snictl ", row);
+		print_sentence(row->help);
+		if (row->details)
+			print_sentence(row->details);
+		options |= row->options;
+		settings |= row->run == set_main;
 		found = true;
 	}
-	if (found)
-		return 0;
-	return error_set(error, EXIT_USAGE, EINVAL,
-			 "there is no command \"%s%s%s\": \"snictl help\" "
-			 "lists them",
-			 noun, verb ? " " : "", verb ? verb : "");
+	if (!found)
+		return error_set(error, EXIT_USAGE, EINVAL,
+				 "there is no command \"%s%s%s\": \"snictl "
+				 "help\" lists them",
+				 noun, verb ? " " : "", verb ? verb : "");
+	if (options)
+		puts("\nOptions:");
+	print_options(options);
+	if (settings)
+		print_settings();
+	return 0;
 }
 
 int help_main(const struct invocation *call, struct error *error)

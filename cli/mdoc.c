@@ -1,28 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The generated sections of snictl.8, in mdoc(7). */
+#include "mdoc.h"
+
+#include <stdbool.h>
 #include <string.h>
-#include "help.h"
+#include "command.h"
 #include "set.h"
 
-/* A text line: what begins a request or an escape is made harmless, and
- * each sentence begins a line. */
+/* Source lines are broken at the next blank from here on. */
+#define FOLD_AT 60
+
+/* Text lines: what begins a request or an escape is made harmless, and each
+ * sentence begins a line. */
 static void print_text(FILE *out, const char *text)
 {
-	bool is_start = true;
+	unsigned column = 0;
 
-	for (; *text; text++) {
-		if (is_start && (*text == '.' || *text == '\''))
+	for (; *text; text++, column++) {
+		bool is_end = !strncmp(text, ". ", 2);
+
+		if (!column && (*text == '.' || *text == '\''))
 			fputs("\\&", out);
-		is_start = false;
-		if (*text == '\\') {
+		if (*text == '\\')
 			fputs("\\e", out);
-		} else if (!strncmp(text, ". ", 2)) {
-			fputs(".\n", out);
-			text++;
-			is_start = true;
-		} else {
+		else if (*text != ' ' || column < FOLD_AT)
 			fputc(*text, out);
-		}
+		if (!is_end && (*text != ' ' || column < FOLD_AT))
+			continue;
+		fputc('\n', out);
+		text += is_end;
+		column = (unsigned)-1;
 	}
 }
 
@@ -38,14 +45,14 @@ static void print_option(FILE *out, const char *macro, int id)
 {
 	const struct option_row *row = &option_table[id];
 
-	fprintf(out, "%s Fl -%s%s%s\n", macro, row->name,
+	fprintf(out, "%sFl -%s%s%s\n", macro, row->name,
 		row->argument ? " Ar " : "",
 		row->argument ? row->argument : "");
 }
 
 static void print_heading(FILE *out, const struct command *command)
 {
-	const char *glue = "";
+	bool is_first = true;
 
 	fprintf(out, ".It Xo\n.Cm %s%s%s\n", command->noun,
 		command->verb ? " " : "", command->verb ? command->verb : "");
@@ -54,33 +61,19 @@ static void print_heading(FILE *out, const struct command *command)
 
 		if (!command->parameter[i].name)
 			break;
-		fprintf(out, ".%sAr %s\n", optional ? "Op " : "",
+		fprintf(out, optional ? ".Op Ar %s\n" : ".Ar %s\n",
 			command->parameter[i].name);
-		glue = "| ";
+		is_first = false;
 	}
 	for (int id = 0; id < OPTION_COUNT; id++) {
 		if (!(OPTION_BIT(id) & command->options & ~OPTION_HIDDEN))
 			continue;
-		if (command->one_of)
-			fputs(*glue ? ".No |\n" : "", out);
-		print_option(out, command->one_of ? "." : ".Op", id);
-		glue = "| ";
+		if (command->one_of && !is_first)
+			fputs(".No \\&|\n", out);
+		print_option(out, command->one_of ? "." : ".Op ", id);
+		is_first = false;
 	}
 	fputs(".Xc\n", out);
-}
-
-static void print_options(FILE *out, unsigned options)
-{
-	if (!(options & ~OPTION_HIDDEN))
-		return;
-	fputs(".Bl -tag -width Ds\n", out);
-	for (int id = 0; id < OPTION_COUNT; id++) {
-		if (!(OPTION_BIT(id) & options & ~OPTION_HIDDEN))
-			continue;
-		print_option(out, ".It", id);
-		print_sentence(out, option_table[id].help);
-	}
-	fputs(".El\n", out);
 }
 
 static void print_commands(FILE *out)
@@ -93,10 +86,20 @@ static void print_commands(FILE *out)
 		print_sentence(out, row->help);
 		if (row->details)
 			print_sentence(out, row->details);
-		print_options(out, row->options);
 	}
-	fputs(".El\n.Pp\nThese options may stand anywhere:\n", out);
-	print_options(out, OPTION_GLOBAL);
+	fputs(".El\n", out);
+}
+
+static void print_options(FILE *out, unsigned options)
+{
+	fputs(".Bl -tag -width Ds\n", out);
+	for (int id = 0; id < OPTION_COUNT; id++) {
+		if (!(OPTION_BIT(id) & options & ~OPTION_HIDDEN))
+			continue;
+		print_option(out, ".It ", id);
+		print_sentence(out, option_table[id].help);
+	}
+	fputs(".El\n", out);
 }
 
 static void print_settings(FILE *out)
@@ -119,5 +122,9 @@ static void print_settings(FILE *out)
 void mdoc_print(FILE *out)
 {
 	print_commands(out);
+	fputs(".Pp\nThe options of these commands:\n", out);
+	print_options(out, ~OPTION_GLOBAL);
+	fputs(".Pp\nThese may stand anywhere:\n", out);
+	print_options(out, OPTION_GLOBAL);
 	print_settings(out);
 }

@@ -192,8 +192,9 @@ static int unknown_verb(struct scan *scan)
 			     verbs);
 	if (nearest.found)
 		return USAGE(scan->error,
-			     "unknown command \"%s %s\": did you mean \"%s\"?",
-			     noun, verb, nearest.found);
+			     "unknown command \"%s %s\": did you mean \"%s "
+			     "%s\"?",
+			     noun, verb, noun, nearest.found);
 	return USAGE(scan->error, "unknown command \"%s %s\": it is one of %s",
 		     noun, verb, verbs);
 }
