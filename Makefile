@@ -81,6 +81,49 @@ unit: $(UNITS) ## build and run the unit tests
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
+# ---- install ----------------------------------------------------------------
+
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+# With DESTDIR nothing but files is touched.
+SYSTEMCTL := $(if $(DESTDIR),: ,[ ! -d /run/systemd/system ] || )systemctl
+
+$(BUILD)/snictl.8: cli/snictl.8.in $(BUILD)/snictl
+	$(BUILD)/snictl help --mdoc >$@.commands
+	sed -e '/@COMMANDS@/{r $@.commands' -e 'd}' $< >$@
+
+.PHONY: install
+install: ## build and install below PREFIX (/usr/local)
+	$(if $(DESTDIR),,tools/install-deps build)
+	$(MAKE) all $(BUILD)/snictl.8
+	install -D -t $(DESTDIR)$(SBINDIR) $(PROGRAMS)
+	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man8 \
+		$(BUILD)/snictl.8 userspace/snictld.8
+	install -D -m 644 cli/snictl.bash $(DESTDIR)$(COMPLETIONDIR)/snictl
+	sed 's|@SBINDIR@|$(SBINDIR)|' tools/systemd/snictld.service | \
+		install -D -m 644 /dev/stdin \
+		$(DESTDIR)$(UNITDIR)/snictld.service
+	$(SYSTEMCTL) daemon-reload
+
+.PHONY: uninstall
+uninstall: ## stop the service, remove programs and maps; the state file stays
+	[ ! -e $(DESTDIR)$(UNITDIR)/snictld.service ] || \
+		$(SYSTEMCTL) disable --now snictld
+	$(if $(DESTDIR),,! [ -x $(SBINDIR)/snictl ] || \
+		$(SBINDIR)/snictl unload || [ $$? = 3 ])
+	$(RM) $(DESTDIR)$(SBINDIR)/snictl $(DESTDIR)$(SBINDIR)/snictld \
+		$(DESTDIR)$(MANDIR)/man8/snictl.8 \
+		$(DESTDIR)$(MANDIR)/man8/snictld.8 \
+		$(DESTDIR)$(COMPLETIONDIR)/snictl \
+		$(DESTDIR)$(UNITDIR)/snictld.service
+	$(SYSTEMCTL) daemon-reload
+
+.PHONY: demo
+demo: ## show the main job; HOLD=1 keeps it up
+	+@tools/demo/demo
+
 .PHONY: clean
 clean: ## remove all that was built
 	$(RM) -r $(BUILD)
