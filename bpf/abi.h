@@ -75,8 +75,8 @@ struct abi_prefix {
  * struct abi_meta - what these pins are, and what must be shared by all.
  * @magic:             ABI_MAGIC.
  * @layout_hash:       of this header, computed at build time.
- * @route_generation:  changes when another map is renamed over "routes";
- *                     whoever holds the old one opens the pin again.
+ * @route_generation:  changes after every change of the routes; whoever holds
+ *                     the map of another generation opens the pin again.
  * @listener_generation: changes with every change of the listeners map.
  * @next_flow_id:      fetch-and-add; flow ids are never used twice.
  * @hash_key:          key of the route names' hash, random, for this load.
@@ -84,8 +84,9 @@ struct abi_prefix {
  *                     [0] the common table, [1] all listeners' own tables.
  *                     A superset while a writer is at work.
  * @scoped_routes:     routes in listeners' own tables; 0 saves the search.
- * @dirty:             a writer is changing several maps; if it died, the
- *                     next writer makes them equal to the state file.
+ * @dirty:             0, or the hash of the state file that a writer is just
+ *                     putting in force; if it died, the next writer makes the
+ *                     maps equal to the file, if that is the one in place.
  * @flow_capacity:     entries of flow_hot and flow_cold.
  * @next_listener_id:  listener ids are never used twice.
  */

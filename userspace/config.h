@@ -71,6 +71,17 @@ int config_edit(struct config *config, const struct config_row *row,
 		const struct config_locals *locals, struct error *error);
 
 /**
+ * config_append_route(), config_append_listener() - add a row at the end,
+ * unchecked; config_sort() - when all are there, before any other use.
+ * Return: 0 or -ENOMEM.
+ */
+int config_append_route(struct config *config,
+			const struct config_route *route);
+int config_append_listener(struct config *config,
+			   const struct config_listener *listener);
+void config_sort(struct config *config);
+
+/**
  * config_find_route() - the route with that kind, name and table; @like's
  * other members do not count, nor does apex.
  * Return: NULL if there is none; valid until @config changes.

@@ -107,6 +107,21 @@ int config_row_parse(char *const *words, size_t count,
 		     struct config_row *ret_row, struct config_fault *ret_fault,
 		     struct error *error);
 
+/** enum config_role - a part of a row that a check may find fault with. */
+enum config_role {
+	CONFIG_ROLE_NAME, /* what the row is called: NAME, [ADDR:]PORT, KEY */
+	CONFIG_ROLE_TARGET,
+	CONFIG_ROLE_ON
+};
+
+/**
+ * config_row_place() - where in the words of a row a part of it stands.
+ * @words: as config_row_parse() accepted them.
+ * @index: of the target; 0 for the other roles.
+ */
+struct config_fault config_row_place(char *const *words, size_t count,
+				     enum config_role role, size_t index);
+
 /** CONFIG_ROW_SIZE - the longest row as text, and its NUL. */
 #define CONFIG_ROW_SIZE 1024
 

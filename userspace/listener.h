@@ -41,10 +41,10 @@ const struct listener *listener_list_find(const struct listener_list *list,
 
 /**
  * listener_put() - add or replace a row. For writers, under the lock.
- * @listener: its id is 0 for a new row, which then gets the next one.
+ * @listener: with its id.
  * Return: 0 or -errno.
  */
-int listener_put(const struct store *store, struct listener *listener);
+int listener_put(const struct store *store, const struct listener *listener);
 
 /** listener_del() - take a row out. Return: 0 or -errno. */
 int listener_del(const struct store *store,

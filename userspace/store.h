@@ -13,9 +13,9 @@
  * @folder:      the bpffs folder, O_PATH or O_RDONLY; flock() on it is the
  *               writers' lock.
  * @pins:        the folder "v1" in it.
+ * @flow_capacity: entries of @hot and @cold; @counters has ABI_THREADS_MAX.
  * @meta, @settings, @hot, @cold, @counters: memory-mapped, writable if the
- *               store was opened for writing. @hot and @cold have
- *               meta->flow_capacity entries, @counters ABI_THREADS_MAX.
+ *               store was opened for writing.
  *
  * One store serves all threads of a process; only its descriptors and
  * mappings are shared, no buffers.
@@ -25,6 +25,7 @@ struct store {
 	int pins;
 	int listeners;
 	int route_stats;
+	uint32_t flow_capacity;
 	struct abi_meta *meta;
 	struct abi_settings *settings;
 	struct abi_flow_hot *hot;
@@ -90,9 +91,13 @@ int store_load(struct store *store, const struct paths *paths,
 int store_create(struct store *store, const struct paths *paths,
 		 uint32_t flow_capacity, struct error *error);
 
-/** store_publish() - the maps just made become the ones in force. */
+/**
+ * store_publish() - the maps just made become the ones in force.
+ * store_discard() - they are removed instead.
+ */
 int store_publish(struct store *store, const struct paths *paths,
 		  struct error *error);
+void store_discard(struct store *store);
 
 /**
  * store_remove() - take all pins out of the folder, and the folder.

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "setting.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include "number.h"
+#include "words.h"
+
+#define SECOND 1000ULL
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+/* tcp(7): TCP_KEEPIDLE is at most 32767 s, which is a little over 9 hours. */
+#define KEEPALIVE_MAX (9 * HOUR)
+/* A ClientHello without extensions takes about 50 bytes, with today's ones
+ * about 300 to 2,000: below this cap nobody would get through. */
+#define HELLO_MAX_MIN 512
+#define HELLO_MAX_MAX 65536
+#define FLOWS_MIN 64
+#define FLOWS_MAX (1 << 20)
+
+const struct setting setting_table[ABI_SETTING_COUNT] = {
+	[ABI_SET_HELLO_TIMEOUT_MS] =
+		{"hello-timeout", SETTING_DURATION, 10 * SECOND, SECOND / 10,
+		 HOUR, NULL,
+		 "The time a client has, from its connect, for its whole "
+		 "ClientHello."},
+	[ABI_SET_HELLO_MAX_BYTES] =
+		{"hello-max", SETTING_BYTES, 16384, HELLO_MAX_MIN,
+		 HELLO_MAX_MAX, NULL,
+		 "The longest ClientHello that is read, in bytes of the "
+		 "handshake message."},
+	[ABI_SET_HELLO_PENDING_PER_SOURCE] =
+		{"hello-pending-per-source", SETTING_COUNT, 256, 0, FLOWS_MAX,
+		 NULL,
+		 "Connections of one client address that may wait for their "
+		 "ClientHello; 0: no limit."},
+	[ABI_SET_CONNECT_TIMEOUT_MS] =
+		{"connect-timeout", SETTING_DURATION, 3 * SECOND, SECOND / 10,
+		 10 * MINUTE, NULL,
+		 "The time a target has to accept the connection before the "
+		 "next one is tried."},
+	[ABI_SET_IDLE_TIMEOUT_MS] =
+		{"idle-timeout", SETTING_DURATION, 12 * HOUR, SECOND, 365 * DAY,
+		 NULL,
+		 "How long a connection may pass no byte before it is "
+		 "closed."},
+	[ABI_SET_HALF_CLOSE_TIMEOUT_MS] =
+		{"half-close-timeout", SETTING_DURATION, 10 * MINUTE, SECOND,
+		 365 * DAY, NULL,
+		 "How long a connection of which one side has ended may pass "
+		 "no byte."},
+	[ABI_SET_DRAIN_TIMEOUT_MS] =
+		{"drain-timeout", SETTING_DURATION, 30 * SECOND, 0, DAY, NULL,
+		 "How long connections may last after the agent was told to "
+		 "end."},
+	[ABI_SET_KEEPALIVE_MS] =
+		{"keepalive", SETTING_DURATION, 5 * MINUTE, 0, KEEPALIVE_MAX,
+		 NULL,
+		 "The silence after which TCP asks whether the other side is "
+		 "still there; 0: never."},
+	[ABI_SET_MAX_FLOWS] =
+		{"max-flows", SETTING_COUNT, 0, 0, FLOWS_MAX, NULL,
+		 "Connections at the same time; 0: as many as flow-capacity."},
+	[ABI_SET_MAX_FLOWS_PER_SOURCE] =
+		{"max-flows-per-source", SETTING_COUNT, 0, 0, FLOWS_MAX, NULL,
+		 "Connections of one client address at the same time; 0: no "
+		 "limit."},
+	[ABI_SET_FLOW_CAPACITY] =
+		{"flow-capacity", SETTING_COUNT, 16384, FLOWS_MIN, FLOWS_MAX,
+		 NULL,
+		 "Entries of the flow maps; takes effect when they are made "
+		 "the next time."},
+	[ABI_SET_DATAPATH] =
+		{"datapath", SETTING_WORD, ABI_DATAPATH_AUTO, 0,
+		 ABI_DATAPATH_COUNT - 1, words_datapath,
+		 "What moves the bytes of routes that leave it open."},
+	[ABI_SET_LOG] =
+		{"log", SETTING_WORD, ABI_LOG_TEXT, 0, ABI_LOG_JSON, words_log,
+		 "The form of the line that each finished connection gets."},
+};
+
+int setting_find(const char *name)
+{
+	for (int i = 0; i < ABI_SETTING_COUNT; i++) {
+		if (!strcmp(setting_table[i].name, name))
+			return i;
+	}
+	return -ENOENT;
+}
+
+/* "auto, splice, sockmap or relay" */
+static void list_words(const char *const *words, char *text, size_t size)
+{
+	size_t length = 0;
+
+	for (int i = 0; words[i]; i++) {
+		const char *glue = !i ? "" : words[i + 1] ? ", " : " or ";
+		int added = snprintf(text + length, size - length, "%s%s", glue,
+				     words[i]);
+
+		if (added < 0 || (size_t)added >= size - length)
+			return;
+		length += (size_t)added;
+	}
+}
+
+static int parse_word(const struct setting *row, const char *text,
+		      uint64_t *ret_value, struct error *error)
+{
+	int index = words_find(row->words, text);
+	char list[128];
+
+	if (index >= 0) {
+		*ret_value = (uint64_t)index;
+		return 0;
+	}
+	list_words(row->words, list, sizeof(list));
+	return error_set(error, EXIT_USAGE, EINVAL,
+			 "\"%.80s\" is no value of %s: it is %s", text,
+			 row->name, list);
+}
+
+int setting_parse(enum abi_setting setting, const char *text,
+		  uint64_t *ret_value, struct error *error)
+{
+	const struct setting *row = &setting_table[setting];
+	bool is_duration = row->unit == SETTING_DURATION;
+	char min[SETTING_TEXT_SIZE], max[SETTING_TEXT_SIZE];
+	uint64_t value;
+	int status;
+
+	if (row->unit == SETTING_WORD)
+		return parse_word(row, text, ret_value, error);
+	status = is_duration ? number_parse_duration(text, &value)
+			     : number_parse(text, 0, UINT64_MAX, &value);
+	if (!status && (value < row->min || value > row->max))
+		status = -ERANGE;
+	if (!status) {
+		*ret_value = value;
+		return 0;
+	}
+	setting_format(setting, row->min, min);
+	setting_format(setting, row->max, max);
+	if (status == -ERANGE)
+		return error_set(error, EXIT_USAGE, ERANGE,
+				 "\"%.80s\" is out of range: %s is from %s to "
+				 "%s",
+				 text, row->name, min, max);
+	return error_set(error, EXIT_USAGE, EINVAL,
+			 "\"%.80s\" is no %s: %s is from %s to %s%s", text,
+			 is_duration ? "duration" : "number", row->name, min,
+			 max, is_duration ? ", in ms, s, m, h or d" : "");
+}
+
+const char *setting_format(enum abi_setting setting, uint64_t value, char *text)
+{
+	const struct setting *row = &setting_table[setting];
+
+	switch (row->unit) {
+	case SETTING_DURATION:
+		number_format_duration(value, text);
+		return text;
+	case SETTING_WORD:
+		snprintf(text, SETTING_TEXT_SIZE, "%s",
+			 value <= row->max ? row->words[value] : "?");
+		return text;
+	case SETTING_BYTES:
+	case SETTING_COUNT:
+		break;
+	}
+	snprintf(text, SETTING_TEXT_SIZE, "%" PRIu64, value);
+	return text;
+}
