@@ -88,6 +88,9 @@ static enum relay_status relay_finish(struct relay *relay)
 	struct flow *flow = relay->flow;
 
 	flow->direction[relay->direction] |= FLOW_ENDED | FLOW_SHUT;
+	/* The second end needs no shutdown: both sockets are closed now. */
+	if (flow->direction[!relay->direction] & FLOW_SHUT)
+		return RELAY_FINISHED;
 	shutdown(relay->sink->fd, SHUT_WR);
 	deadline_set(&flow->thread->deadlines, flow, DEADLINE_HALF_CLOSE,
 		     flow->thread->now_ns);
