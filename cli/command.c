@@ -55,8 +55,8 @@ const struct command command_table[] = {
 			   "will open. Where the port cannot be bound, the "
 			   "listener stays, the agent tries again until the "
 			   "port is free, and the command fails and names the "
-			   "process that holds it; \"listen del\" takes the "
-			   "listener back.",
+			   "process that holds it; `snictl listen del` takes "
+			   "the listener back.",
 		.run = listen_add_main,
 	},
 	{

@@ -246,7 +246,7 @@ static int parse_id(const char *text, uint64_t *ret_id, struct error *error)
 	if (!number_parse(text, 0, INT64_MAX, ret_id))
 		return 0;
 	return error_set(error, EXIT_USAGE, EINVAL,
-			 "\"%.80s\" is no flow's id: \"snictl flow list\" "
+			 "\"%.80s\" is no flow's id: `snictl flow list` "
 			 "lists them",
 			 text);
 }
@@ -339,7 +339,7 @@ int flow_kill_main(const struct invocation *call, struct error *error)
 		return ret;
 	if (!json_integer_value(json_object_get(answer, "killed")))
 		return error_set(error, EXIT_FAILED, ENOENT,
-				 "no such flow: \"snictl flow list\" lists "
+				 "no such flow: `snictl flow list` lists "
 				 "them");
 	return 0;
 }

@@ -125,7 +125,7 @@ static void print_overview(void)
 	}
 	puts("\nEverywhere:");
 	print_options(OPTION_GLOBAL);
-	puts("\n\"snictl help NOUN\" says more. The manual: man 8 snictl");
+	puts("\n`snictl help NOUN` says more. The manual: man 8 snictl");
 }
 
 /* ---- one of them ----------------------------------------------------------
@@ -173,8 +173,8 @@ static int print_noun(const char *noun, const char *verb, struct error *error)
 	}
 	if (!found)
 		return error_set(error, EXIT_USAGE, EINVAL,
-				 "there is no command \"%s%s%s\": \"snictl "
-				 "help\" lists them",
+				 "there is no command \"%s%s%s\": `snictl "
+				 "help` lists them",
 				 noun, verb ? " " : "", verb ? verb : "");
 	if (options)
 		puts("\nOptions:");

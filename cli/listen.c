@@ -42,7 +42,7 @@ int listen_add_main(const struct invocation *call, struct error *error)
 		return 0;
 	return error_set(error, EXIT_FAILED, EADDRINUSE,
 			 "cannot listen on %s yet: %s; the agent tries again, "
-			 "\"snictl listen del %s\" takes the listener back",
+			 "`snictl listen del %s` takes the listener back",
 			 port, agent_listener_text(&view, text), port);
 }
 

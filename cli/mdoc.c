@@ -23,6 +23,8 @@ static void print_text(FILE *out, const char *text)
 			fputs("\\&", out);
 		if (*text == '\\')
 			fputs("\\e", out);
+		else if (*text == '`')
+			fputs("\\(ga", out);
 		else if (*text != ' ' || column < FOLD_AT)
 			fputc(*text, out);
 		if (!is_end && (*text != ' ' || column < FOLD_AT))

@@ -13,7 +13,7 @@
 /* A table of more rows is printed in parts. */
 #define ROWS_AT_ONCE 4096
 /* The labels of a page stand in a column of this width. */
-#define LABEL_WIDTH 12
+#define LABEL_WIDTH 13
 
 /* ---- colours --------------------------------------------------------------
  */
@@ -179,6 +179,8 @@ void output_note(const char *format, ...)
 {
 	va_list arguments;
 
+	/* Behind what is already printed, also where both go to one file. */
+	fflush(stdout);
 	fputs("snictl: note: ", stderr);
 	va_start(arguments, format);
 	vfprintf(stderr, format, arguments);

@@ -45,7 +45,7 @@ static int unknown_option(struct scan *scan, const char *word, size_t length)
 			     "unknown option \"%s\": did you mean \"--%s\"?",
 			     word, nearest.found);
 	return USAGE(scan->error,
-		     "unknown option \"%s\": \"snictl help\" lists them", word);
+		     "unknown option \"%s\": `snictl help` lists them", word);
 }
 
 static int keep_option(struct scan *scan, int id, char *value)
@@ -168,7 +168,7 @@ static int unknown_noun(struct scan *scan)
 			     "unknown command \"%s\": did you mean \"%s\"?",
 			     scan->place[0], nearest.found);
 	return USAGE(scan->error,
-		     "unknown command \"%s\": \"snictl help\" lists them",
+		     "unknown command \"%s\": `snictl help` lists them",
 		     scan->place[0]);
 }
 
@@ -205,8 +205,8 @@ static int find_command(struct scan *scan)
 	const char *noun = scan->place[0], *verb = scan->place[1];
 
 	if (!noun)
-		return USAGE(scan->error, "no command is given: \"snictl "
-					  "help\" lists them");
+		return USAGE(scan->error, "no command is given: `snictl "
+					  "help` lists them");
 	if (!command_is_noun(noun))
 		return unknown_noun(scan);
 	call->command = verb ? command_find(noun, verb) : NULL;
@@ -236,8 +236,8 @@ static int check_options(struct scan *scan)
 			continue;
 		title(command, name, sizeof(name));
 		return USAGE(scan->error,
-			     "\"%s\" has no option --%s: see \"snictl help "
-			     "%s\"",
+			     "\"%s\" has no option --%s: see `snictl help "
+			     "%s`",
 			     name, option_table[id].name, name);
 	}
 	return 0;
@@ -257,7 +257,7 @@ static int check_one_of(struct scan *scan)
 	title(call->command, name, sizeof(name));
 	return USAGE(scan->error,
 		     "\"%s\" needs exactly one of its "
-		     "arguments: see \"snictl help %s\"",
+		     "arguments: see `snictl help %s`",
 		     name, name);
 }
 
@@ -275,19 +275,19 @@ static int check_places(struct scan *scan)
 		if (word && !command->parameter[i].name)
 			return USAGE(scan->error,
 				     "\"%s\" does not take \"%s\": see "
-				     "\"snictl help %s\"",
+				     "`snictl help %s`",
 				     name, word, name);
 		if (!word && (unsigned)i < command->required)
 			return USAGE(scan->error,
 				     "\"%s\" needs %s: see "
-				     "\"snictl help %s\"",
+				     "`snictl help %s`",
 				     name, command->parameter[i].name, name);
 		call->argument[i] = word;
 	}
 	if (scan->place_count > first + COMMAND_PARAMETERS_MAX)
 		return USAGE(scan->error,
 			     "\"%s\" does not take \"%s\": see "
-			     "\"snictl help %s\"",
+			     "`snictl help %s`",
 			     name, scan->place[first + COMMAND_PARAMETERS_MAX],
 			     name);
 	return command->one_of ? check_one_of(scan) : 0;

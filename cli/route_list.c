@@ -165,41 +165,48 @@ static void show_page(const struct route_view *view,
 		     failure_text(&figures.stats, text));
 }
 
+/* The row of that name in another table, or NULL. */
+static const struct config_route *find_elsewhere(const struct config *config,
+						 const char *name)
+{
+	char other[PATTERN_TEXT_SIZE];
+
+	for (size_t i = 0; i < config->route_count; i++) {
+		if (!strcmp(config_route_name(&config->routes[i], other), name))
+			return &config->routes[i];
+	}
+	return NULL;
+}
+
 /* Tells of the name in another table, or of one that looks like it. */
 static int no_such_route(const struct route_view *view,
 			 const struct config_route *like, struct error *error)
 {
 	char name[PATTERN_TEXT_SIZE], other[PATTERN_TEXT_SIZE];
 	char on[ADDR_TEXT_SIZE];
-	const char *where = view->scoped ? "of its own" : "in the common table";
+	const struct config_route *row;
 
-	config_route_name(like, name);
+	row = find_elsewhere(&view->config, config_route_name(like, name));
+	if (row && row->scoped)
+		return error_set(error, EXIT_FAILED, ENOENT,
+				 "there is no route %s here, but one with "
+				 "--on %s",
+				 name, addr_format_listener(&row->on, on));
+	if (row)
+		return error_set(error, EXIT_FAILED, ENOENT,
+				 "there is no route %s here, but one in the "
+				 "common table: leave out --on",
+				 name);
 	for (size_t i = 0; i < view->config.route_count; i++) {
-		const struct config_route *row = &view->config.routes[i];
-
-		config_route_name(row, other);
-		if (!row->scoped && strcmp(name, other) != 0 &&
-		    nearest_distance(name, other, 1) == 1)
+		config_route_name(&view->config.routes[i], other);
+		if (nearest_distance(name, other, 1) == 1)
 			return error_set(error, EXIT_FAILED, ENOENT,
 					 "there is no route %s: did you mean "
 					 "%s?",
 					 name, other);
-		if (strcmp(name, other) != 0)
-			continue;
-		if (!row->scoped)
-			return error_set(error, EXIT_FAILED, ENOENT,
-					 "the listener has no route %s of its "
-					 "own; there is one in the common "
-					 "table: leave out --on",
-					 name);
-		return error_set(error, EXIT_FAILED, ENOENT,
-				 "there is no route %s %s, but one with --on "
-				 "%s",
-				 name, where,
-				 addr_format_listener(&row->on, on));
 	}
 	return error_set(error, EXIT_FAILED, ENOENT,
-			 "there is no route %s: \"snictl route list\" lists "
+			 "there is no route %s: `snictl route list` lists "
 			 "them",
 			 name);
 }

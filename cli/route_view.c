@@ -30,7 +30,7 @@ static int find_on(const struct invocation *call, struct route_view *view,
 	if (view->on_id)
 		return 0;
 	return error_set(error, EXIT_FAILED, ENOENT,
-			 "there is no listener %s: \"snictl listen list\" "
+			 "there is no listener %s: `snictl listen list` "
 			 "lists them",
 			 call->option[OPTION_ON]);
 }

@@ -153,7 +153,7 @@ static void print_listeners(const struct status *status)
 		label = NULL;
 	}
 	if (label && status->is_loaded)
-		output_field(label, "none: \"snictl listen add 443\" adds one");
+		output_field(label, "none: `snictl listen add 443` adds one");
 }
 
 static void print_datapaths(const struct status *status)

@@ -57,7 +57,7 @@ static int explain_connect(const struct paths *paths, int error_number,
 	case ECONNREFUSED:
 		return error_set(error, EXIT_FAILED, ECONNREFUSED,
 				 "no agent answers at %s/" SOCKET_NAME
-				 ": start it with \"systemctl start snictld\"",
+				 ": start it with `systemctl start snictld`",
 				 paths->run_dir);
 	case EACCES:
 	case EPERM:
