@@ -291,10 +291,12 @@ static void *attach_array(struct attach *attach, enum store_map_index index,
 	AUTO_FD map = -1;
 	void *memory;
 
+	/* Never read-only: the kernel takes VM_SHARED off a mapping of a
+	 * descriptor that cannot write, and then refuses to map the array. */
 	if (!attach->status)
 		attach->status =
 			open_map(attach->store, attach->path, index,
-				 attach->access, &map, &count, attach->error);
+				 STORE_WRITE, &map, &count, attach->error);
 	if (attach->status)
 		return NULL;
 	if (*entries && *entries != count) {
