@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Who is measured. A row of CONTENDERS is all that a new one needs."""
+
+import os
+import resource
+from dataclasses import dataclass, field
+
+import machine
+from lab import HERE, ROOT, wait_for_listener
+
+NAME = "bench.test"
+TLS_NAME = "tls.bench.test"
+BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
+
+# Of the backend, by the PROXY version that it expects.
+BACKEND_PORTS = {"off": 9000, "v1": 9001, "v2": 9002}
+TLS_PORTS = {"off": 9440, "v1": 9441, "v2": 9441}
+
+
+@dataclass
+class Contender:
+    name: str
+    label: str
+    proxy: str = "off"  # the PROXY version that it sends
+    port: int = 0  # where it listens; 0: it is no proxy
+    package: str = ""
+    config: str = ""  # in peers/
+    fill: dict = field(default_factory=dict)
+    argv: list = field(default_factory=list)
+    datapath: str = ""  # of snictld
+    hooks: bool = False  # costs others something: runs in its own turns only
+    most_flows: int = 1 << 20
+
+    @property
+    def ours(self):
+        return bool(self.datapath)
+
+    @property
+    def version(self):
+        if self.ours:
+            return machine.first_line(f"{BUILD}/snictld", "--version")
+        return machine.package_version(self.package) if self.package else ""
+
+
+SPLICE = {
+    # Pipes as large as the socket buffers that they stand between, see
+    # tune.pipesize; both directions, without waiting for its heuristic.
+    "SPLICE_GLOBAL": "tune.pipesize 1048576",
+    "SPLICE_DEFAULTS": "option splice-request\n\toption splice-response",
+}
+NO_SPLICE = {"SPLICE_GLOBAL": "nosplice", "SPLICE_DEFAULTS": ""}
+HAPROXY = ["haproxy", "-db", "-f", "@CONFIG@"]
+
+CONTENDERS = [
+    Contender("forward", "plain IP forwarding"),
+    Contender(
+        "haproxy",
+        "HAProxy",
+        proxy="v2",
+        port=7001,
+        package="haproxy",
+        config="haproxy.cfg",
+        fill=NO_SPLICE,
+        argv=HAPROXY,
+    ),
+    Contender(
+        "haproxy-splice",
+        "HAProxy, splice",
+        proxy="v2",
+        port=7002,
+        package="haproxy",
+        config="haproxy.cfg",
+        fill=SPLICE,
+        argv=HAPROXY,
+    ),
+    Contender(
+        "nginx",
+        "nginx stream",
+        proxy="v1",
+        port=7003,
+        package="nginx-light",
+        config="nginx.conf",
+        argv=["nginx", "-c", "@CONFIG@", "-e", "stderr"],
+    ),
+    Contender(
+        "sniproxy",
+        "sniproxy",
+        proxy="v1",
+        port=7004,
+        package="sniproxy",
+        config="sniproxy.conf",
+        argv=["sniproxy", "-f", "-c", "@CONFIG@", "-n", "@NOFILE@"],
+    ),
+    Contender(
+        "sslh",
+        "sslh-select",
+        port=7005,
+        package="sslh",
+        config="sslh.cfg",
+        argv=["sslh-select", "-F@CONFIG@"],
+        most_flows=500,
+    ),
+    Contender(
+        "relay", "snictld relay", proxy="v2", port=7010, datapath="relay"
+    ),
+    Contender(
+        "sockmap", "snictld sockmap", proxy="v2", port=7011, datapath="sockmap"
+    ),
+    Contender(
+        "splice",
+        "snictld splice",
+        proxy="v2",
+        port=7012,
+        datapath="splice",
+        hooks=True,
+    ),
+    Contender(
+        "auto", "snictld auto", proxy="v2", port=7013, datapath="auto", hooks=True
+    ),
+]
+BY_NAME = {contender.name: contender for contender in CONTENDERS}
+
+
+def nofile():
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
+def filled(text, values):
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", str(value))
+    return text
+
+
+class Running:
+    """A contender's processes in a lab."""
+
+    def __init__(self, lab, contender):
+        self.lab = lab
+        self.contender = contender
+        self.session = None
+        self.backend_port = BACKEND_PORTS[contender.proxy]
+        self.tls_port = TLS_PORTS[contender.proxy]
+
+    def address(self, tls=False):
+        """Where a client connects to."""
+        if self.contender.port:
+            return f"{self.lab.router}:{self.contender.port}"
+        port = self.tls_port if tls else self.backend_port
+        return f"{self.lab.direct}:{port}"
+
+    def argv(self):
+        """Write its configuration; what starts it."""
+        return self._snictld() if self.contender.ours else self._peer()
+
+    def start(self):
+        if not self.contender.port or self.session:
+            return self
+        self.session = self.lab.start("router", *self.argv())
+        try:
+            wait_for_listener(self.session, self.contender.port)
+        except TimeoutError as error:
+            raise RuntimeError(
+                f"{self.contender.label}: {error}\n{self.lab.log('router')[-2000:]}"
+            ) from error
+        return self
+
+    def stop(self):
+        if self.session:
+            self.lab.stop(self.session, "KILL")
+            self.session = None
+
+    def pids(self):
+        return machine.session_members(self.session) if self.session else []
+
+    def _peer(self):
+        contender = self.contender
+        run = self.lab.scratch(contender.name)
+        config = f"{run}/{contender.config}"
+        values = {
+            **contender.fill,
+            "PORT": contender.port,
+            "ADDRESS": self.lab.target,
+            "BACKEND_PORT": self.backend_port,
+            "TLS_PORT": self.tls_port,
+            "TARGET": f"{self.lab.target}:{self.backend_port}",
+            "TLS_TARGET": f"{self.lab.target}:{self.tls_port}",
+            "RUN": run,
+            "NAME": NAME,
+            "TLS_NAME": TLS_NAME,
+            "NAME_REGEX": NAME.replace(".", "\\."),
+            "TLS_NAME_REGEX": TLS_NAME.replace(".", "\\."),
+            "NOFILE": nofile(),
+            "MAXCONN": (nofile() - 1000) // 2,
+            "CONFIG": config,
+        }
+        text = machine.read(os.path.join(HERE, "peers", contender.config))
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(filled(text, values))
+        return [filled(word, values) for word in contender.argv]
+
+    def environment(self):
+        run = self.lab.scratch(self.contender.name)
+        return [
+            f"SNICTL_BPFFS={self.lab.path}/bpf/{self.contender.name}",
+            f"SNICTL_RUN_DIR={run}",
+            f"SNICTL_STATE={run}/state",
+        ]
+
+    def snictl(self, *words, timeout=120):
+        return self.lab.run(
+            "router",
+            "env",
+            *self.environment(),
+            f"{BUILD}/snictl",
+            *words,
+            timeout=timeout,
+        )
+
+    def _snictld(self):
+        run = self.lab.scratch(self.contender.name)
+        proxy = f"--proxy {self.contender.proxy}"
+        rows = [
+            f"listen add {self.contender.port}",
+            f"route add {NAME} {self.lab.target}:{self.backend_port} {proxy}",
+            f"route add {TLS_NAME} {self.lab.target}:{self.tls_port} {proxy}",
+            # All load comes from one client address.
+            "set hello-pending-per-source 0",
+        ]
+        with open(f"{run}/rows", "w", encoding="utf-8") as file:
+            file.write("\n".join(rows) + "\n")
+        self.snictl("apply", f"{run}/rows")
+        return [
+            "env",
+            *self.environment(),
+            f"{BUILD}/snictld",
+            "--workers",
+            "1",
+            "--datapath",
+            self.contender.datapath,
+        ]

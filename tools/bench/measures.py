@@ -1,0 +1,399 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""What is measured: a row of MEASURES each, with how one sample is taken."""
+
+import contextlib
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from typing import Callable
+
+import lab as labs
+import load
+import machine
+import tls
+from contenders import Running, nofile
+
+MORE, LESS = "more", "less"
+
+
+@dataclass(frozen=True)
+class Metric:
+    key: str
+    title: str
+    unit: str
+    better: str
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure and its variants.
+
+    sample(lab, running, variant, seconds) returns figures: elapsed_s, cpu_s,
+    proxy_s, foreign, failures, and "metrics" by their keys. A measure that
+    needs a fresh process starts it itself: `fresh`.
+    """
+
+    name: str
+    title: str
+    metrics: tuple
+    variants: tuple
+    sample: Callable
+    topologies: tuple = ("routed",)
+    quick: tuple = ()  # variants of the quick run
+    elsewhere: tuple = ()  # variants on the other topologies
+    fresh: bool = False
+    seconds: float = 1.0  # of a sample, times the run's own factor
+    rounds: int = 0  # at most; 0: as the run says
+    claim: bool = True  # False: reported, nothing is claimed from it
+
+
+def finish(figures, **metrics):
+    figures["metrics"] = metrics
+    return figures
+
+
+# ---- bulk -------------------------------------------------------------------
+
+STREAMS = {"1": 1, "8": 8, "64": 64}
+BULK = tuple(
+    f"{direction}-{streams}" for direction in ("down", "up", "both") for streams in STREAMS
+)
+BULK_METRICS = (
+    Metric("gbit_s", "throughput", "Gbit/s", MORE),
+    Metric("cpu_s_gb", "CPU, whole machine", "s/GB", LESS),
+    Metric("proxy_s_gb", "CPU, proxy process", "s/GB", LESS),
+)
+
+
+def per_byte(figures):
+    """Only bytes that arrived and were right count, at both ends."""
+    received = (
+        figures["client"]["bytes_received"] + figures["server"]["bytes_received"]
+    )
+    gigabytes = max(received, 1) / 1e9
+    return finish(
+        figures,
+        gbit_s=received * 8 / 1e9 / figures["client"]["seconds"],
+        cpu_s_gb=figures["cpu_s"] / gigabytes,
+        proxy_s_gb=figures["proxy_s"] / gigabytes,
+    )
+
+
+def sample_bulk(lab, running, variant, seconds):
+    direction, streams = variant.split("-")
+    words = ["--shape", direction, "--size", "unlimited", "--seconds", seconds]
+    words += ["--connections", streams, "--concurrency", streams]
+    return per_byte(load.exchange(lab, running, words))
+
+
+def sample_paced(lab, running, variant, seconds):
+    """Segments of 16 KiB, one each 0 to 10 ms a flow: far below saturation,
+    so that what counts is the work per wake-up."""
+    words = ["--shape", "down", "--size", "unlimited", "--seconds", seconds]
+    words += ["--connections", variant, "--concurrency", variant]
+    words += ["--chunk", 16384, "--pace", 10000]
+    return per_byte(load.exchange(lab, running, words))
+
+
+# ---- connections ------------------------------------------------------------
+
+CONNECTION_METRICS = (
+    Metric("per_s", "new connections", "1/s", MORE),
+    Metric("cpu_us", "CPU, whole machine", "us/connection", LESS),
+    Metric("proxy_us", "CPU, proxy process", "us/connection", LESS),
+)
+
+
+def per_connection(figures, completed, seconds):
+    count = max(completed, 1)
+    return finish(
+        figures,
+        per_s=completed / seconds,
+        cpu_us=figures["cpu_s"] / count * 1e6,
+        proxy_us=figures["proxy_s"] / count * 1e6,
+    )
+
+
+def sample_connections(lab, running, variant, seconds):
+    """A hello, 1 KiB back, both ends close."""
+    words = ["--shape", "down", "--size", 1024, "--seconds", seconds]
+    words += ["--concurrency", variant]
+    figures = load.exchange(lab, running, words)
+    return per_connection(
+        figures, figures["client"]["completed"], figures["client"]["seconds"]
+    )
+
+
+def sample_tls(lab, running, variant, seconds):
+    figures = tls.exchange(lab, running, int(variant), seconds)
+    return per_connection(
+        figures, figures["client"]["completed"], figures["client"]["seconds"]
+    )
+
+
+# ---- latency ----------------------------------------------------------------
+
+LATENCY_METRICS = (
+    Metric("p50_us", "p50", "us", LESS),
+    Metric("p99_us", "p99", "us", LESS),
+    Metric("p999_us", "p99.9", "us", LESS),
+    Metric("cpu_us", "CPU, whole machine", "us/echo", LESS),
+)
+# flows, and the longest pause of each before its next byte
+LATENCY = {"low": (1, 0), "medium": (64, 16000), "contended": (1, 0)}
+
+
+@contextlib.contextmanager
+def contention(lab):
+    """As many busy processes as there are processors."""
+    spin = ["sh", "-c", "while :; do :; done"]
+    busy = [lab.popen("client", spin) for _ in range(machine.CPUS)]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+def sample_latency(lab, running, variant, seconds):
+    flows, pace_us = LATENCY[variant]
+    words = ["--shape", "echo", "--message", 1, "--size", "unlimited"]
+    words += ["--connections", flows, "--concurrency", flows]
+    words += ["--pace", pace_us, "--seconds", seconds]
+    busy = contention(lab) if variant == "contended" else contextlib.nullcontext()
+    with busy:
+        figures = load.exchange(lab, running, words)
+    echo = figures["client"].get("echo_us")
+    if not echo:
+        raise load.LoadFailed("no echo came back")
+    return finish(
+        figures,
+        p50_us=echo["p50"],
+        p99_us=echo["p99"],
+        p999_us=echo["p99.9"],
+        cpu_us=figures["cpu_s"] / echo["count"] * 1e6,
+    )
+
+
+# ---- memory -----------------------------------------------------------------
+
+# Descriptors that are not flows': HAProxy's pipes are the most of them.
+SPARE = 1000
+
+
+def idle_flows():
+    return min(10000, (nofile() - SPARE) // 2)
+
+
+def flows_for(running, wanted):
+    return min(wanted, running.contender.most_flows)
+
+
+def memory_now(pids):
+    info = machine.meminfo()
+    return {
+        "process": machine.private_bytes(pids),
+        "slab": info["Slab"],
+        "available": info["MemAvailable"],
+    }
+
+
+def settled_memory(pids, seconds=10.0):
+    """Memory once it changes no more: sender and receiver have filled what
+    there is to fill."""
+    last = memory_now(pids)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(0.5)
+        now = memory_now(pids)
+        if abs(now["available"] - last["available"]) < 1 << 20:
+            return now
+        last = now
+    return last
+
+
+def parked(lab, running, words, count):
+    """Memory before and while @count flows stand still."""
+    serving = load.server(lab, running.contender.proxy)
+    argv = load.client_argv(
+        running.address(), [*words, "--connections", count, "--concurrency", count]
+    )
+    before = memory_now(running.pids())
+    client = lab.popen(
+        "client", argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        load.wait_for_word(client, "parked")
+        during = settled_memory(running.pids())
+        client.send_signal(signal.SIGUSR1)
+        output, errors = client.communicate(timeout=load.PATIENCE_S)
+    finally:
+        labs.end(client)
+        served_output, served_errors = labs.end(serving)
+    sent, served = load.parse_report(output), load.parse_report(served_output)
+    if not sent or not served:
+        raise load.LoadFailed((errors + served_errors).strip()[:300])
+    return {
+        "elapsed_s": sent["seconds"],
+        "cpu_s": 0.0,
+        "proxy_s": 0.0,
+        "foreign": 0.0,
+        "client": sent,
+        "server": served,
+        "failures": load.failures(sent, served),
+        "complaint": (errors + served_errors).strip()[:300],
+        "flows": count,
+        "process_bytes": during["process"] - before["process"],
+        "slab_bytes": during["slab"] - before["slab"],
+        "available_bytes": before["available"] - during["available"],
+    }
+
+
+IDLE_METRICS = (
+    Metric("process_b", "memory of the process", "bytes/flow", LESS),
+    Metric("kernel_b", "memory of the kernel, all hosts", "bytes/flow", LESS),
+)
+
+
+def sample_idle(lab, running, variant, _seconds):
+    """Flows that have exchanged one message and wait. The kernel's part holds
+    the sockets of client and backend too: forwarding shows how much that is."""
+    count = flows_for(running, idle_flows() if variant == "most" else int(variant))
+    words = ["--shape", "idle", "--message", 1]
+    figures = parked(lab, running, words, count)
+    return finish(
+        figures,
+        process_b=figures["process_bytes"] / count,
+        kernel_b=figures["slab_bytes"] / count,
+    )
+
+
+STALLED_METRICS = (
+    Metric("total_kib", "memory of everything", "KiB/flow", LESS),
+    Metric("process_kib", "memory of the process", "KiB/flow", LESS),
+)
+
+
+def sample_stalled(lab, running, variant, _seconds):
+    """Readers that stop at 4 MiB of 16, with a sender at full speed behind."""
+    count = flows_for(running, int(variant))
+    words = ["--shape", "client-stall", "--stall", "signal", "--size", 16 << 20]
+    figures = parked(lab, running, words, count)
+    return finish(
+        figures,
+        total_kib=figures["available_bytes"] / count / 1024,
+        process_kib=figures["process_bytes"] / count / 1024,
+    )
+
+
+# ---- start ------------------------------------------------------------------
+
+START_METRICS = (Metric("start_ms", "until it listens", "ms", LESS),)
+
+
+def sample_start(lab, running, _variant, _seconds):
+    """Spawned by hand: netlab's own shell would be measured too."""
+    argv = running.argv()
+    begin = time.monotonic()
+    process = lab.popen(
+        "router",
+        argv,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        labs.wait_for_listener(process.pid, running.contender.port)
+        elapsed = time.monotonic() - begin
+        running.session = process.pid
+        figures = load.exchange(lab, running, ["--shape", "down", "--size", 1024])
+    finally:
+        running.session = None
+        labs.end_session(process)
+    return finish(figures, start_ms=elapsed * 1e3)
+
+
+MEASURES = [
+    Measure(
+        "bulk",
+        "Bulk transfer",
+        BULK_METRICS,
+        BULK,
+        sample_bulk,
+        quick=("down-8",),
+        elsewhere=("down-8",),
+        topologies=("routed", "one-armed", "local"),
+        seconds=0.5,
+    ),
+    Measure(
+        "conn",
+        "New connections: hello and 1 KiB",
+        CONNECTION_METRICS,
+        ("64",),
+        sample_connections,
+        quick=("64",),
+        elsewhere=("64",),
+        topologies=("routed", "one-armed", "local"),
+    ),
+    Measure(
+        "tls",
+        "New connections: full TLS 1.3 handshake and 1 KiB",
+        CONNECTION_METRICS,
+        ("32",),
+        sample_tls,
+        quick=("32",),
+    ),
+    Measure(
+        "latency",
+        "Latency of a 1-byte echo",
+        LATENCY_METRICS,
+        ("low", "medium"),
+        sample_latency,
+        quick=("low",),
+        elsewhere=("low",),
+        topologies=("routed", "one-armed", "local"),
+        seconds=0.5,
+    ),
+    Measure(
+        "contended",
+        "Latency of a 1-byte echo beside busy processes",
+        LATENCY_METRICS,
+        ("contended",),
+        sample_latency,
+        seconds=0.5,
+        claim=False,
+    ),
+    Measure(
+        "paced", "64 paced flows", BULK_METRICS, ("64",), sample_paced, quick=("64",)
+    ),
+    Measure(
+        "idle",
+        "Memory of an idle flow",
+        IDLE_METRICS,
+        ("most",),
+        sample_idle,
+        fresh=True,
+        rounds=1,
+    ),
+    Measure(
+        "stalled",
+        "Memory behind 100 stalled readers",
+        STALLED_METRICS,
+        ("100",),
+        sample_stalled,
+        fresh=True,
+        rounds=1,
+    ),
+    Measure(
+        "start",
+        "Start-up",
+        START_METRICS,
+        ("1 route",),
+        sample_start,
+        quick=("1 route",),
+        fresh=True,
+    ),
+]
+BY_NAME = {measure.name: measure for measure in MEASURES}
