@@ -4,46 +4,69 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 BUILD ?= build
-CC ?= gcc
-CLANG ?= clang
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 PKG_CONFIG ?= pkg-config
 VERSION := 0.1.0
 
+# ---- flags ------------------------------------------------------------------
+# What asks a program is expanded at its first use, and once: on a fresh
+# machine make is read before there is a pkg-config or a compiler.
+
+once = $(eval $(1) := $(2))$($(1))
+
 LIBRARIES := libbpf libmnl jansson smartcols libidn2 libsodium libcap-ng
-WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion \
+pkg_config = $(if $(shell $(PKG_CONFIG) --exists $(LIBRARIES) && echo found),\
+	$(shell $(PKG_CONFIG) $(1) $(LIBRARIES)),\
+	$(error a library is missing; as root: make deps))
+PKG_CFLAGS = $(call once,PKG_CFLAGS,$(call pkg_config,--cflags))
+PKG_LIBS = $(call once,PKG_LIBS,$(call pkg_config,--libs))
+GCC_WARNINGS = $(call once,GCC_WARNINGS,$(if $(findstring Free Software,\
+	$(shell $(CC) --version)),-Wduplicated-cond -Wduplicated-branches \
+	-Wlogical-op -Wnull-dereference))
+WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion \
 	-Wcast-qual -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings \
-	-Wundef -Wvla -Wformat=2 -Wswitch-enum -Wimplicit-fallthrough
-ifneq (,$(findstring gcc,$(shell $(CC) --version 2>/dev/null)))
-WARNINGS += -Wduplicated-cond -Wduplicated-branches -Wlogical-op \
-	-Wnull-dereference
-endif
-# CI=true turns warnings into errors.
-WARNINGS += $(if $(CI),-Werror)
+	-Wundef -Wvla -Wformat=2 -Wswitch-enum -Wimplicit-fallthrough \
+	$(GCC_WARNINGS) $(if $(CI),-Werror) # CI=true: a warning is an error
 HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE \
 	$(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
 OPTIMISE ?= -O2 -g
+# Flags of a sanitizer; the hardening would be in its way.
 SANITIZE ?=
-CFLAGS += -std=gnu17 -D_GNU_SOURCE -pthread $(OPTIMISE) $(WARNINGS) \
-	$(if $(SANITIZE),,$(HARDENING)) $(SANITIZE) \
-	-isystem $(BUILD) -DSNICTL_VERSION='"$(VERSION)"' \
-	$(shell $(PKG_CONFIG) --cflags $(LIBRARIES) 2>/dev/null)
-LDFLAGS += -pie -pthread -Wl,-z,relro,-z,now $(SANITIZE)
-LDLIBS += $(shell $(PKG_CONFIG) --libs $(LIBRARIES) 2>/dev/null)
+ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -pthread $(OPTIMISE) $(WARNINGS) \
+	$(or $(SANITIZE),$(HARDENING)) -isystem $(BUILD) \
+	-DSNICTL_VERSION='"$(VERSION)"' $(PKG_CFLAGS) $(CFLAGS)
+ALL_LDFLAGS = -pie -pthread -Wl,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
+
+# ---- files ------------------------------------------------------------------
 
 LIBRARY_SOURCES := $(filter-out userspace/snictld.c,$(wildcard userspace/*.c))
 CLI_SOURCES := $(wildcard cli/*.c)
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 FUZZ_SOURCES := $(wildcard tests/fuzz/fuzz_*.c)
-TOOL_SOURCES := $(wildcard tests/tools/*.c)
+TRAFFIC_SOURCES := $(wildcard tests/traffic/*.c)
+TOOL_SOURCES := $(wildcard tests/tools/*.c tools/netlab/*.c)
+SOURCES := $(wildcard userspace/*.c) $(CLI_SOURCES) $(UNIT_SOURCES) \
+	$(wildcard tests/fuzz/*.c) $(TRAFFIC_SOURCES) $(TOOL_SOURCES)
+HEADERS := $(wildcard bpf/*.h userspace/*.h cli/*.h tests/*/*.h)
+# Shell programs, wherever they are: bash and sh.
+SCRIPTS = $(shell git ls-files -co --exclude-standard | xargs -r grep -sIlE \
+	'^\#!/bin/(ba)?sh|^\# shellcheck shell=' | grep -v '\.bats$$')
+PAGES := $(BUILD)/snictl.8 userspace/snictld.8
 
 object = $(patsubst %.c,$(BUILD)/%.o,$(1))
 PROGRAMS := $(BUILD)/snictl $(BUILD)/snictld
-UNITS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SOURCES))
-TOOLS := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(TOOL_SOURCES))
+UNITS := $(patsubst %.c,$(BUILD)/%,$(UNIT_SOURCES))
+REPLAYS := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/tests/fuzz/replay_%,\
+	$(FUZZ_SOURCES))
+TRAFFIC := $(BUILD)/tests/tools/traffic
+TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES)) $(TRAFFIC)
 
 .DELETE_ON_ERROR:
+.SECONDARY:
 .PHONY: all
-all: $(PROGRAMS) ## build both programs
+all: $(PROGRAMS) $(BUILD)/snictl.8 ## build both programs and the manual
 
 # ---- build ------------------------------------------------------------------
 
@@ -57,78 +80,187 @@ $(BUILD)/abi_hash.h: bpf/abi.h
 
 $(BUILD)/%.o: %.c $(BUILD)/abi_hash.h
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/libsnictl.a: $(call object,$(LIBRARY_SOURCES))
 	$(RM) $@
 	$(AR) rcs $@ $^
 
+link = @mkdir -p $(@D)$(newline)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+define newline
+
+
+endef
+
 $(BUILD)/snictl: $(call object,$(CLI_SOURCES)) $(BUILD)/libsnictl.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(link)
 
 $(BUILD)/snictld: $(BUILD)/userspace/snictld.o $(BUILD)/libsnictl.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(link)
 
 $(UNITS): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libsnictl.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(link) -lcmocka
 
-$(TOOLS): $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(BUILD)/libsnictl.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(REPLAYS): $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o \
+		$(BUILD)/tests/fuzz/replay.o $(BUILD)/libsnictl.a
+	$(link)
 
-.PHONY: unit
-unit: $(UNITS) ## build and run the unit tests
-	@for test in $(UNITS); do $$test || exit 1; done
+$(TRAFFIC): $(call object,$(TRAFFIC_SOURCES))
+	$(link) -lm
+
+$(filter-out $(TRAFFIC),$(TOOLS)): %: %.o $(BUILD)/libsnictl.a
+	$(link)
+
+# The commands' section is made from the table that parses them.
+$(BUILD)/snictl.8: cli/snictl.8.in $(BUILD)/snictl
+	$(BUILD)/snictl help --mdoc >$@.commands
+	sed -e '/^@COMMANDS@$$/{r $@.commands' -e 'd}' $< >$@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-# ---- install ----------------------------------------------------------------
+.PHONY: tools tests
+tools: $(TOOLS) ## build what tests, demo and bench use
+tests: all tools $(UNITS) $(REPLAYS) ## build all that `make test` runs
 
-SBINDIR ?= $(PREFIX)/sbin
-MANDIR ?= $(PREFIX)/share/man
-UNITDIR ?= $(PREFIX)/lib/systemd/system
-COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
-# With DESTDIR nothing but files is touched.
-SYSTEMCTL := $(if $(DESTDIR),: ,[ ! -d /run/systemd/system ] || )systemctl
+# ---- tests ------------------------------------------------------------------
 
-$(BUILD)/snictl.8: cli/snictl.8.in $(BUILD)/snictl
-	$(BUILD)/snictl help --mdoc >$@.commands
-	sed -e '/@COMMANDS@/{r $@.commands' -e 'd}' $< >$@
+.PHONY: deps test check unit seeds system fuzz sanitize coverage
+deps: ## install the Debian packages that building, tests and demo need
+	tools/install-deps
 
-.PHONY: install
-install: ## build and install below PREFIX (/usr/local)
-	$(if $(DESTDIR),,tools/install-deps build)
-	$(MAKE) all $(BUILD)/snictl.8
-	install -D -t $(DESTDIR)$(SBINDIR) $(PROGRAMS)
-	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man8 \
-		$(BUILD)/snictl.8 userspace/snictld.8
-	install -D -m 644 cli/snictl.bash $(DESTDIR)$(COMPLETIONDIR)/snictl
-	sed 's|@SBINDIR@|$(SBINDIR)|' tools/systemd/snictld.service | \
-		install -D -m 644 /dev/stdin \
-		$(DESTDIR)$(UNITDIR)/snictld.service
-	$(SYSTEMCTL) daemon-reload
+test: ## install what it needs, build and pass everything
+	tools/install-deps build test lint
+	BUILD=$(BUILD) tests/run builds lint unit seeds system
 
-.PHONY: uninstall
-uninstall: ## stop the service, remove programs and maps; the state file stays
-	[ ! -e $(DESTDIR)$(UNITDIR)/snictld.service ] || \
-		$(SYSTEMCTL) disable --now snictld
-	$(if $(DESTDIR),,! [ -x $(SBINDIR)/snictl ] || \
-		$(SBINDIR)/snictl unload || [ $$? = 3 ])
-	$(RM) $(DESTDIR)$(SBINDIR)/snictl $(DESTDIR)$(SBINDIR)/snictld \
-		$(DESTDIR)$(MANDIR)/man8/snictl.8 \
-		$(DESTDIR)$(MANDIR)/man8/snictld.8 \
-		$(DESTDIR)$(COMPLETIONDIR)/snictl \
-		$(DESTDIR)$(UNITDIR)/snictld.service
-	$(SYSTEMCTL) daemon-reload
+check: ## the quick part of the tests: lint, unit and seeds
+	BUILD=$(BUILD) tests/run lint unit seeds
 
-.PHONY: demo
-demo: ## show the main job; HOLD=1 keeps it up
-	+@tools/demo/demo
+unit seeds system: ## run one part of the tests (system: F=FILE for one file)
+	BUILD=$(BUILD) FILES="$(F)" tests/run $@
 
-.PHONY: clean
+# With clang's own run-time library of sanitizers; see tests/fuzz/README.md.
+FUZZ_SECONDS ?= 60
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(FUZZ_SOURCES))
+fuzz: ## search with each fuzzer for FUZZ_SECONDS (60); F=NAME for one
+	$(MAKE) --no-print-directory CC=clang BUILD=$(BUILD)/fuzz OPTIMISE='-O1 -g' \
+		SANITIZE='-fsanitize=address,undefined,fuzzer-no-link \
+		-fno-sanitize-recover=all' \
+		$(addprefix run-,$(or $(F:%=fuzz_%),$(FUZZERS)))
+
+FUZZ_PROGRAMS := $(addprefix $(BUILD)/,$(FUZZERS))
+$(FUZZ_PROGRAMS): $(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o \
+		$(BUILD)/libsnictl.a
+	$(link) -fsanitize=fuzzer
+
+.PHONY: $(addprefix run-,$(FUZZERS))
+$(addprefix run-,$(FUZZERS)): run-fuzz_%: $(BUILD)/fuzz_%
+	@mkdir -p $(BUILD)/corpus/$* $(BUILD)/found
+	$< -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+		-artifact_prefix=$(BUILD)/found/$*- $(BUILD)/corpus/$* \
+		$(wildcard tests/fuzz/seeds/$*)
+
+sanitize: ## unit tests, seeds and system tests with ASan and UBSan
+	BUILD=$(BUILD)/sanitize PATIENCE=60 \
+		MAKE_OPTIONS="SANITIZE='-fsanitize=address,undefined \
+		-fno-sanitize-recover=all' OPTIMISE='-O1 -g'" \
+		tests/run unit seeds system
+
+coverage: ## which lines unit tests, seeds and system tests reach
+	tools/install-deps coverage
+	BUILD=$(BUILD)/coverage PATIENCE=60 \
+		MAKE_OPTIONS="SANITIZE=--coverage OPTIMISE='-O0 -g'" \
+		tests/run unit seeds system
+	gcovr --root . --object-directory $(BUILD)/coverage \
+		--filter userspace/ --filter cli/ --sort-uncovered \
+		--html-details $(BUILD)/coverage/index.html --print-summary \
+		--output $(BUILD)/coverage/summary.txt \
+		--gcov-ignore-parse-errors=negative_hits.warn
+	@cat $(BUILD)/coverage/summary.txt
+
+# ---- lint -------------------------------------------------------------------
+
+LINTS := format cppcheck tidy shell spelling manual layers
+.PHONY: lint format $(LINTS:%=lint-%)
+lint: $(LINTS:%=lint-%) ## all static checks
+
+format: ## lay out the C code
+	clang-format-14 -i $(SOURCES) $(HEADERS)
+
+lint-format:
+	clang-format-14 --dry-run -Werror $(SOURCES) $(HEADERS)
+
+lint-cppcheck: $(BUILD)/abi_hash.h
+	cppcheck --quiet --enable=warning,performance,portability \
+		--std=c11 --inline-suppr --error-exitcode=1 -j2 -I$(BUILD) \
+		-D_GNU_SOURCE -DSNICTL_VERSION='"$(VERSION)"' \
+		--suppress=missingIncludeSystem \
+		--suppressions-list=tools/cppcheck-suppressions $(SOURCES)
+
+TIDIED := $(patsubst %.c,$(BUILD)/tidy/%,$(SOURCES))
+lint-tidy: $(TIDIED)
+$(TIDIED): $(BUILD)/tidy/%: %.c $(HEADERS) .clang-tidy $(BUILD)/abi_hash.h
+	@mkdir -p $(@D)
+	@clang-tidy-14 --quiet --warnings-as-errors='*' $< -- -std=gnu17 \
+		-D_GNU_SOURCE -isystem $(BUILD) $(PKG_CFLAGS) \
+		-DSNICTL_VERSION='"$(VERSION)"' 2>$@.log || \
+		{ cat $@.log; exit 1; }
+	@touch $@
+
+lint-shell:
+	shellcheck -x $(SCRIPTS)
+	shellcheck -x -s bats $(wildcard tests/system/*.bats \
+		tests/system/*/*.bats)
+
+lint-spelling:
+	git ls-files -co --exclude-standard | \
+		grep -v '^tests/fuzz/seeds/' | xargs codespell -I tools/spelling
+
+lint-manual: $(PAGES)
+	mandoc -Tlint -Wwarning $(PAGES)
+
+lint-layers:
+	tools/check-layers
+
+# ---- use --------------------------------------------------------------------
+
+sbindir = $(DESTDIR)$(PREFIX)/sbin
+mandir = $(DESTDIR)$(PREFIX)/share/man/man8
+completiondir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
+# On this machine, not into a package, and where systemd runs.
+live = [ -n "$(DESTDIR)" ] || [ ! -d /run/systemd/system ] ||
+
+.PHONY: install uninstall demo
+install: all ## install into DESTDIR, PREFIX (/usr/local)
+	install -d $(sbindir) $(mandir) $(completiondir) $(unitdir)
+	install $(PROGRAMS) $(sbindir)
+	install -m 644 $(PAGES) $(mandir)
+	install -m 644 cli/snictl.bash $(completiondir)/snictl
+	sed 's|@SBINDIR@|$(PREFIX)/sbin|' tools/systemd/snictld.service \
+		>$(unitdir)/snictld.service
+	chmod 644 $(unitdir)/snictld.service
+	@$(live) systemctl daemon-reload
+
+uninstall: ## remove it, and what it keeps in the kernel
+	@$(live) systemctl disable --now snictld || true
+	[ -n "$(DESTDIR)" ] || [ ! -x $(sbindir)/snictl ] || \
+		$(sbindir)/snictl unload
+	$(RM) $(PROGRAMS:$(BUILD)/%=$(sbindir)/%) $(mandir)/snictl.8 \
+		$(mandir)/snictld.8 $(completiondir)/snictl \
+		$(unitdir)/snictld.service
+	@$(live) systemctl daemon-reload
+
+demo: ## show the main job in network namespaces; HOLD=1 keeps it up
+	BUILD=$(BUILD) tools/demo/demo
+
+-include tools/bench/bench.mk
+
+# ---- the rest ---------------------------------------------------------------
+
+.PHONY: clean help
 clean: ## remove all that was built
 	$(RM) -r $(BUILD)
 
-.PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | \
-		expand -t 16
+	@sed -n 's/^\([a-z][a-z -]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | \
+		expand -t 20
