@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash
+# Real servers in a lab's hosts, each a child of the lab with a folder of its
+# own, $servers/HOST-KIND. Certificates are made here, by a CA of the test file.
+
+# servers_begin - once a file, in setup_file.
+servers_begin() {
+	export servers=$BATS_FILE_TMPDIR/servers
+	mkdir -p "$servers"
+	# The servers' workers are not root.
+	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$servers"
+	export ca=$servers/ca.pem
+	openssl req -batch -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 \
+		-nodes -subj "/CN=test" -days 2 -keyout "$servers/ca.key" \
+		-out "$ca"
+	# Every file that is fetched: 1 MiB that nobody could make up.
+	head -c 1048576 /dev/urandom >"$servers/big"
+}
+
+# make_certificate FOLDER NAME... - server.pem and server.key for the names.
+make_certificate() {
+	local folder=$1 name names=
+	shift
+	for name; do
+		names+=,DNS:$name
+	done
+	openssl req -batch -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 \
+		-nodes -subj "/CN=$1" -addext "subjectAltName=${names#,}" \
+		-addext basicConstraints=CA:FALSE -days 2 \
+		-CA "$ca" -CAkey "$servers/ca.key" \
+		-keyout "$folder/server.key" -out "$folder/server.pem"
+	cat "$folder/server.pem" "$folder/server.key" >"$folder/both.pem"
+}
+
+# server_folder HOST KIND NAME... - make and fill a server's folder; its path
+# is $folder.
+server_folder() {
+	folder=$servers/$1-$2
+	mkdir -p "$folder/www"
+	ln "$servers/big" "$folder/www/big"
+	printf 'server=%s\n' "$3" >"$folder/www/index.txt"
+	make_certificate "$folder" "${@:3}"
+}
+
+# fill FOLDER TEMPLATE KEY=VALUE... - a configuration from its template.
+fill() {
+	local folder=$1 template=$2 pair
+	local -a edits=(-e "s|@DIR@|$folder|g")
+	shift 2
+	for pair; do
+		edits+=(-e "s|@${pair%%=*}@|${pair#*=}|g")
+	done
+	sed "${edits[@]}" "$BATS_TEST_DIRNAME/servers/$template" \
+		>"$folder/$template"
+	! grep -n '@[A-Z]*@' "$folder/$template"
+}
+
+# start_nginx HOST LISTEN NAME... - TLS on port 443; LISTEN: "ssl", or
+# "ssl proxy_protocol".
+start_nginx() {
+	local folder
+	server_folder "$1" nginx "${@:3}"
+	fill "$folder" nginx.conf NAME="$3" LISTEN="$2"
+	lab_start --log "$1-nginx.log" "$1" nginx -p "$folder" -c "$folder/nginx.conf"
+	wait_for_port "$1" 443
+}
+
+# start_offload HOST APPLICATION NAME... - TLS with PROXY on port 8443.
+start_offload() {
+	local folder
+	server_folder "$1" offload "${@:3}"
+	fill "$folder" nginx-offload.conf APPLICATION="$2"
+	lab_start --log "$1-nginx.log" "$1" nginx -p "$folder" -c "$folder/nginx-offload.conf"
+	wait_for_port "$1" 8443
+}
+
+# start_application HOST NAME - plain HTTP on port 8080.
+start_application() {
+	local folder
+	server_folder "$1" application "$2"
+	fill "$folder" nginx-application.conf NAME="$2"
+	lab_start --log "$1-nginx.log" "$1" nginx -p "$folder" -c "$folder/nginx-application.conf"
+	wait_for_port "$1" 8080
+}
+
+# start_apache HOST On|Off NAME... - TLS on port 443, with PROXY or without.
+start_apache() {
+	local folder
+	server_folder "$1" apache "${@:3}"
+	fill "$folder" apache.conf NAME="$3" LISTEN="$2"
+	lab_start --log "$1-apache.log" "$1" apache2 -DFOREGROUND -f "$folder/apache.conf"
+	wait_for_port "$1" 443
+}
+
+# start_haproxy HOST NAME... - TLS with PROXY on port 443, the oracle.
+start_haproxy() {
+	local folder
+	server_folder "$1" haproxy "${@:2}"
+	fill "$folder" haproxy.cfg
+	lab_start --log "$1-haproxy.log" "$1" haproxy -db -f "$folder/haproxy.cfg"
+	wait_for_port "$1" 443
+}
+
+# start_haproxy_sender HOST ROUTER - PROXY v1, v2, v2 with TLVs to ROUTER from
+# ports 9001, 9002, 9003.
+start_haproxy_sender() {
+	local folder=$servers/$1-haproxy-sender
+	mkdir -p "$folder"
+	fill "$folder" haproxy-sender.cfg ROUTER="$2"
+	lab_start --log "$1-haproxy.log" "$1" haproxy -db -f "$folder/haproxy-sender.cfg"
+	wait_for_port "$1" 9003
+}
+
+# wait_for_log HOST-KIND TEXT - until the server's access log has a line with
+# the words of TEXT in that order; prints it.
+wait_for_log() {
+	wait_until grep -E -- "${2// /.* }" "$servers/$1/access.log"
+}
