@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Who is measured. A row of CONTENDERS is all that a new one needs."""
 
+import json
 import os
 import resource
 from dataclasses import dataclass, field
@@ -162,7 +163,18 @@ class Running:
             raise RuntimeError(
                 f"{self.contender.label}: {error}\n{self.lab.log('router')[-2000:]}"
             ) from error
+        if self.contender.ours:
+            self._check_datapath()
         return self
+
+    def _check_datapath(self):
+        """Where a data path is off, flows go by another one: not what the row
+        is named after."""
+        status = json.loads(self.snictl("status", "--json"))
+        for path in status["datapaths"]:
+            if path["name"] == self.contender.datapath and not path["on"]:
+                self.stop()
+                raise RuntimeError(f"the data path is off: {path['why']}")
 
     def stop(self):
         if self.session:
