@@ -75,8 +75,8 @@ struct abi_prefix {
  * struct abi_meta - what these pins are, and what must be shared by all.
  * @magic:             ABI_MAGIC.
  * @layout_hash:       of this header, computed at build time.
- * @route_generation:  changes after every change of the routes; whoever holds
- *                     the map of another generation opens the pin again.
+ * @route_generation:  changes when another map is renamed over "routes";
+ *                     whoever holds the old one opens the pin again.
  * @listener_generation: changes with every change of the listeners map.
  * @next_flow_id:      fetch-and-add; flow ids are never used twice.
  * @hash_key:          key of the route names' hash, random, for this load.
@@ -150,7 +150,21 @@ struct abi_listener {
 	struct abi_prefix trusted[ABI_TRUSTED_MAX];
 };
 
-/* ---- routes: hash, replaced as a whole by rename ------------------------ */
+/* ---- routes: 64-bit words, memory-mapped, replaced as a whole by rename - */
+
+/*
+ * The map is an array of words that holds a hash table: struct abi_routes, the
+ * slots, and the records, each at the start of a word. A lookup is a few loads
+ * from memory, where a hash map of the kernel costs a system call for each
+ * candidate.
+ *
+ * A slot is 0, if it never named a record; ABI_SLOT_GONE, if it names none any
+ * more; or the word at which its record begins, below 32 bits of the key's
+ * hash. Neighbours of a taken slot are tried in turn. A record that a slot has
+ * named is never changed, moved or overwritten: a route that is replaced gets
+ * a new one, and when there is no more room a larger map takes this one's
+ * place. So whoever finds a record may read it without a lock.
+ */
 
 enum abi_route_kind {
 	ABI_ROUTE_EXACT = 1, /* pbx.example.com */
@@ -209,6 +223,40 @@ struct abi_route {
 	__u8 name_length;
 	__u8 name[ABI_NAME_MAX + 1];
 	struct abi_endpoint target[ABI_TARGETS_MAX];
+};
+
+/**
+ * struct abi_routes - the first words of the map; the slots follow it.
+ * @words: of the whole map.
+ * @slots: a power of two.
+ * @used:  slots that are not 0.
+ * @next:  the word behind the last record.
+ */
+struct abi_routes {
+	__u64 words;
+	__u64 slots;
+	__u64 used;
+	__u64 next;
+	__u64 reserved[4];
+};
+
+#define ABI_SLOT_GONE 1
+
+/**
+ * struct abi_route_record - a struct abi_route without what it does not use;
+ * its targets follow, then its name.
+ * @gone: no slot names it any more; for those who walk over the records.
+ */
+struct abi_route_record {
+	struct abi_route_key key;
+	__u8 action;
+	__u8 proxy;
+	__u8 datapath;
+	__u8 target_count;
+	__u8 apex;
+	__u8 name_length;
+	__u8 gone;
+	__u8 reserved;
 };
 
 /* ---- flows: two arrays, memory-mapped ----------------------------------- */
@@ -362,6 +410,8 @@ _Static_assert(ABI_SETTING_COUNT <= 32, "abi_settings");
 _Static_assert(sizeof(struct abi_listener) == 168, "abi_listener");
 _Static_assert(sizeof(struct abi_route_key) == 24, "abi_route_key");
 _Static_assert(sizeof(struct abi_route) == 420, "abi_route");
+_Static_assert(sizeof(struct abi_routes) == 64, "abi_routes");
+_Static_assert(sizeof(struct abi_route_record) == 32, "abi_route_record");
 _Static_assert(sizeof(struct abi_flow_hot) == 128, "abi_flow_hot");
 _Static_assert(sizeof(struct abi_flow_cold) == 464, "abi_flow_cold");
 _Static_assert(sizeof(struct abi_route_stats) == 64, "abi_route_stats");

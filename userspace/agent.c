@@ -224,7 +224,7 @@ static int thread_init(struct agent *agent, struct thread *thread,
 	thread->agent = agent;
 	thread->index = index;
 	thread->now_ns = agent_now_ns();
-	thread->routes.fd = -1;
+	thread->routes = ROUTE_TABLE_NONE;
 	thread->counters = &agent->store.counters[index];
 	thread->buffer = malloc(AGENT_BUFFER_BYTES);
 	thread->message = malloc(HELLO_MAX_LIMIT);

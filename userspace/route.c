@@ -6,8 +6,10 @@
 #include <pthread.h>
 #include <sodium/crypto_shorthash_siphash24.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include "cleanup.h"
+#include "route_map.h"
 
 _Static_assert(crypto_shorthash_siphashx24_BYTES ==
 		       sizeof(((struct abi_route_key *)0)->hash),
@@ -44,42 +46,68 @@ static uint64_t generation(const struct store *store)
 			       __ATOMIC_ACQUIRE);
 }
 
+static int map_routes(const struct store *store, enum store_access access,
+		      struct route_table *ret_table)
+{
+	int protection =
+		access == STORE_READ ? PROT_READ : PROT_READ | PROT_WRITE;
+	struct bpf_map_info info = {0};
+	uint32_t size = sizeof(info);
+	AUTO_FD fd = -1;
+	size_t bytes;
+	void *map;
+	int status;
+
+	status = store_get(store, ABI_MAP_ROUTES, &fd);
+	if (!status)
+		status = bpf_obj_get_info_by_fd(fd, &info, &size);
+	if (status)
+		return status;
+	bytes = (size_t)info.max_entries * info.value_size;
+	map = mmap(NULL, bytes, protection, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	ret_table->map = map;
+	ret_table->bytes = bytes;
+	return 0;
+}
+
 /* The generation is read before the map is opened: a map that is newer than
  * it says is opened once more the next time, an older one never stays. */
-static int refresh(const struct store *store, struct route_table *table)
+int route_table_open(const struct store *store, enum store_access access,
+		     struct route_table *table)
 {
-	uint64_t now = generation(store);
-	int map, status;
+	struct route_table fresh = {.generation = generation(store)};
+	int status;
 
-	if (table->fd >= 0 && table->generation == now)
+	if (table->map && table->generation == fresh.generation)
 		return 0;
-	status = store_get(store, ABI_MAP_ROUTES, STORE_READ, &map);
+	status = map_routes(store, access, &fresh);
 	if (status)
 		return status;
 	route_table_close(table);
-	table->fd = map;
-	table->generation = now;
+	*table = fresh;
 	return 0;
 }
 
 void route_table_close(struct route_table *table)
 {
-	cleanup_fd(&table->fd);
+	if (table->map)
+		munmap(table->map, table->bytes);
 	*table = ROUTE_TABLE_NONE;
 }
 
 /* ---- search ------------------------------------------------------------- */
 
-/** struct search - one search, and what it has found: @status 0. */
+/** struct search - one search, and what it has found. */
 struct search {
 	const struct store *store;
 	const struct route_table *table;
 	const struct route_query *query;
 	route_visit *visit;
 	void *context;
-	struct abi_route_key *key;
-	struct abi_route *route;
-	int status;
+	struct abi_route_key key;
+	const struct abi_route_record *found;
 };
 
 /** struct candidate - a route that would match if it were there. */
@@ -91,43 +119,37 @@ struct candidate {
 	size_t length;
 };
 
-static bool tell(const struct search *search, const struct candidate *at,
-		 bool found)
+static bool tell(const struct search *search, const struct candidate *at)
 {
 	struct pattern pattern = {.kind = at->kind, .apex = at->apex};
+	const struct abi_route_record *found = search->found;
+	struct abi_route route;
 
-	if (!search->visit)
-		return found;
-	if (found)
-		pattern.apex = search->route->apex;
+	if (found) {
+		route_map_read(found, &route);
+		pattern.apex = route.apex;
+	}
 	pattern.name.length = (uint8_t)at->length;
 	memcpy(pattern.name.text, at->name, at->length);
-	return search->visit(search->context, search->key, &pattern,
-			     found ? search->route : NULL);
+	return search->visit(search->context, &search->key, &pattern,
+			     found ? &route : NULL);
 }
 
 /* Returns true where the search is over. */
 static bool look(struct search *search, const struct candidate *at)
 {
-	const struct abi_route *route = search->route;
-	bool found;
+	const struct abi_route_record *found;
 
 	make_key(search->store, at->scope, at->kind, at->name, at->length,
-		 search->key);
-	found = !bpf_map_lookup_elem(search->table->fd, search->key,
-				     search->route);
-	if (!found && errno != ENOENT) {
-		search->status = -errno;
-		return true;
-	}
+		 &search->key);
+	found = route_map_find(search->table->map, &search->key);
 	/* The hash finds, the name decides. */
-	found = found && route->name_length == at->length &&
-		!memcmp(route->name, at->name, at->length) &&
-		(!at->apex || route->apex);
-	if (!tell(search, at, found))
-		return false;
-	search->status = found ? 0 : -ENOENT;
-	return true;
+	if (found && (found->name_length != at->length ||
+		      memcmp(route_map_name(found), at->name, at->length) ||
+		      (at->apex && !found->apex)))
+		found = NULL;
+	search->found = found;
+	return search->visit ? tell(search, at) : found != NULL;
 }
 
 static bool look_nameless(struct search *search, uint32_t scope, uint8_t kind)
@@ -181,51 +203,40 @@ static bool look_in_table(struct search *search, uint32_t scope)
 	       look_nameless(search, scope, ABI_ROUTE_DEFAULT);
 }
 
-static int look_in_tables(struct search *search)
+static void look_in_tables(struct search *search)
 {
-	const uint64_t *scoped =
-		(uint64_t *)&search->store->meta->scoped_routes;
+	const __u64 *scoped = &search->store->meta->scoped_routes;
 	uint32_t scope = search->query->listener_id;
 
-	search->status = -ENOENT;
 	if (scope && __atomic_load_n(scoped, __ATOMIC_RELAXED) &&
 	    look_in_table(search, scope))
-		return search->status;
+		return;
 	look_in_table(search, 0);
-	return search->status;
 }
 
 int route_lookup(const struct store *store, struct route_table *table,
 		 const struct route_query *query, struct abi_route_key *ret_key,
 		 struct abi_route *ret_route)
 {
-	struct abi_route_key key;
-	struct abi_route route;
-	struct search search = {.store = store,
-				.table = table,
-				.query = query,
-				.key = &key,
-				.route = &route};
-	int status;
+	struct search search = {.store = store, .table = table, .query = query};
 
 	/*
-	 * A writer may have changed masks and rows meanwhile, and the memory
-	 * of a row taken out may hold another one while it is being copied.
-	 * Every change also changes the generation, so that a search under
-	 * one generation saw one state. The fence keeps the loads of the
-	 * masks before the second look at it.
+	 * With the map of one generation goes a mask that covers it. If the
+	 * generation is another one afterwards, the mask may have been the
+	 * next one's. The fence keeps its loads before the second look.
 	 */
 	do {
-		status = refresh(store, table);
+		int status = route_table_open(store, STORE_READ, table);
+
 		if (status)
 			return status;
-		status = look_in_tables(&search);
+		look_in_tables(&search);
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	} while (generation(store) != table->generation);
-	if (status)
-		return status;
-	*ret_key = key;
-	*ret_route = route;
+	if (!search.found)
+		return -ENOENT;
+	*ret_key = search.key;
+	route_map_read(search.found, ret_route);
 	return 0;
 }
 
@@ -233,13 +244,17 @@ int route_walk(const struct store *store, struct route_table *table,
 	       const struct route_query *query, route_visit *visit,
 	       void *context)
 {
-	struct abi_route_key key;
-	struct abi_route route;
-	struct search search = {store,	 table, query,	visit,
-				context, &key,	&route, 0};
-	int status = refresh(store, table);
+	struct search search = {.store = store,
+				.table = table,
+				.query = query,
+				.visit = visit,
+				.context = context};
+	int status = route_table_open(store, STORE_READ, table);
 
-	return status ? status : look_in_tables(&search);
+	if (status)
+		return status;
+	look_in_tables(&search);
+	return search.found ? 0 : -ENOENT;
 }
 
 /* ---- figures ------------------------------------------------------------ */

@@ -4,18 +4,21 @@
 #define SNICTL_ROUTE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "../bpf/abi.h"
 #include "name.h"
 #include "store.h"
 
 /**
- * struct route_table - an open routes map; each thread has its own.
- * @fd:         the map; -1 before the first look.
+ * struct route_table - the routes map, open; each thread has its own.
+ * @map:        NULL before the first look; @bytes long; readers have it
+ *              mapped for reading only.
  * @generation: of abi_meta when it was opened.
  */
 struct route_table {
-	int fd;
+	struct abi_routes *map;
+	size_t bytes;
 	uint64_t generation;
 };
 
@@ -31,7 +34,7 @@ struct route_query {
 };
 
 /** ROUTE_TABLE_NONE - a table before its first look. */
-#define ROUTE_TABLE_NONE ((struct route_table){.fd = -1})
+#define ROUTE_TABLE_NONE ((struct route_table){0})
 
 /**
  * route_lookup() - the route that a connection takes.
@@ -42,8 +45,8 @@ struct route_query {
  * wildcards from the longest, then "none" (for a client without name) and
  * "default"; a client that does not speak TLS finds "other" only.
  *
- * Thread-safe for different @table. Costs one bpf(2) call per candidate,
- * candidates being bounded by abi_meta.depths.
+ * Thread-safe for different @table. Neither allocates nor, as long as the map
+ * is the same, makes a system call; candidates are bounded by abi_meta.depths.
  *
  * Return: 0, -ENOENT (no route), or another -errno.
  */
@@ -92,6 +95,14 @@ void route_key(const struct store *store, uint32_t scope,
  */
 int route_stats_read(const struct store *store, const struct abi_route_key *key,
 		     struct abi_route_stats *ret_stats);
+
+/**
+ * route_table_open() - make sure that the table is the one in force.
+ * @access: STORE_WRITE for writers.
+ * Return: 0 or -errno.
+ */
+int route_table_open(const struct store *store, enum store_access access,
+		     struct route_table *table);
 
 /** route_table_close() - give up the map; the table may be used again. */
 void route_table_close(struct route_table *table);

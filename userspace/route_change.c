@@ -3,95 +3,53 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <sched.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include "cleanup.h"
 #include "name.h"
 #include "route.h"
+#include "route_map.h"
 #include "store_map.h"
 
-/* Rows a system call moves. The kernel hands out whole buckets: this is far
- * more than any bucket has. */
-#define BATCH 1024
-/* A refill of the kernel's per-CPU cache of rows may come too late for a long
- * batch; it is asked again so often before that counts as out of memory. */
-#define REFILL_TRIES 100
-/* The smallest map, and its fill: at most 3/4, so that a row can be added. */
-#define ENTRIES_MIN 65536
+#define AUTO_TABLE                                                             \
+	__attribute__((cleanup(route_table_close))) struct route_table
 
-/** struct batch - rows on their way into or out of the kernel. */
-struct batch {
-	struct abi_route_key keys[BATCH];
-	struct abi_route values[BATCH];
-};
+/* ---- out of the map ----------------------------------------------------- */
 
-/* ---- out of the kernel -------------------------------------------------- */
-
-static int append_batch(const struct batch *batch, uint32_t count,
-			const struct listener_list *listeners,
-			struct config *config)
+static int append_record(const struct abi_route_record *record,
+			 const struct listener_list *listeners,
+			 struct config *config)
 {
-	for (uint32_t i = 0; i < count; i++) {
-		struct config_route row = {.route = batch->values[i],
-					   .kind = batch->keys[i].kind};
-		uint32_t scope = batch->keys[i].scope;
-		const struct listener *on =
-			scope ? listener_list_find(listeners, scope) : NULL;
-		int status;
+	struct config_route row = {.kind = record->key.kind};
+	uint32_t scope = record->key.scope;
+	const struct listener *on;
 
-		/* A table of a listener that is gone: no lookup finds it. */
-		if (scope && !on)
-			continue;
-		row.scoped = on != NULL;
-		if (on)
-			row.on = on->endpoint;
-		status = config_append_route(config, &row);
-		if (status)
-			return status;
+	if (scope) {
+		on = listener_list_find(listeners, scope);
+		/* The listener has just gone, its table goes next. */
+		if (!on)
+			return 0;
+		row.scoped = true;
+		row.on = on->endpoint;
 	}
-	return 0;
+	route_map_read(record, &row.route);
+	return config_append_route(config, &row);
 }
 
 int route_load(const struct store *store, const struct listener_list *listeners,
 	       struct config *config)
 {
-	AUTO_FREE struct batch *batch = malloc(sizeof(*batch));
-	uint32_t position, count;
-	AUTO_FD map = -1;
-	bool first = true, last;
-	int status;
+	const struct abi_route_record *record = NULL;
+	AUTO_TABLE table = ROUTE_TABLE_NONE;
+	int status = route_table_open(store, STORE_READ, &table);
 
-	if (!batch)
-		return -ENOMEM;
-	status = store_get(store, ABI_MAP_ROUTES, STORE_READ, &map);
-	if (status)
-		return status;
-	do {
-		count = BATCH;
-		status = bpf_map_lookup_batch(map, first ? NULL : &position,
-					      &position, batch->keys,
-					      batch->values, &count, NULL);
-		last = status == -ENOENT;
-		if (status && !last)
-			return status;
-		status = append_batch(batch, count, listeners, config);
-		first = false;
-	} while (!status && !last);
+	while (!status && (record = route_map_next(table.map, record)))
+		status = append_record(record, listeners, config);
 	return status;
 }
 
 /* ---- into a new map ----------------------------------------------------- */
-
-static uint32_t entries_for(size_t count)
-{
-	uint32_t entries = ENTRIES_MIN;
-
-	while (entries < UINT32_MAX / 2 && count > entries / 4 * 3)
-		entries *= 2;
-	return entries;
-}
 
 static void make_key(const struct store *store,
 		     const struct listener_list *listeners,
@@ -106,44 +64,24 @@ static void make_key(const struct store *store,
 	route_key(store, scope, &pattern, ret_key);
 }
 
-static int push_batch(int map, const struct batch *batch, uint32_t count)
-{
-	uint32_t done = 0;
-
-	for (unsigned tries = 0; done < count;) {
-		uint32_t step = count - done;
-		int status =
-			bpf_map_update_batch(map, &batch->keys[done],
-					     &batch->values[done], &step, NULL);
-
-		if (status && (status != -ENOMEM || ++tries == REFILL_TRIES))
-			return status;
-		done += step;
-		if (status)
-			sched_yield();
-	}
-	return 0;
-}
-
 static int fill(const struct store *store,
 		const struct listener_list *listeners,
-		const struct config *config, int map)
+		const struct config *config, uint64_t words, int map)
 {
-	AUTO_FREE struct batch *batch = malloc(sizeof(*batch));
-	uint32_t count = 0;
+	size_t bytes = words * sizeof(uint64_t);
+	struct abi_routes *memory =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
+	struct abi_route_key key;
 	int status = 0;
 
-	if (!batch)
-		return -ENOMEM;
+	if (memory == MAP_FAILED)
+		return -errno;
+	route_map_init(memory, words, route_map_slots(config->route_count));
 	for (size_t i = 0; !status && i < config->route_count; i++) {
-		make_key(store, listeners, &config->routes[i],
-			 &batch->keys[count]);
-		batch->values[count++] = config->routes[i].route;
-		if (count < BATCH && i + 1 < config->route_count)
-			continue;
-		status = push_batch(map, batch, count);
-		count = 0;
+		make_key(store, listeners, &config->routes[i], &key);
+		status = route_map_put(memory, &key, &config->routes[i].route);
 	}
+	munmap(memory, bytes);
 	return status;
 }
 
@@ -151,13 +89,22 @@ int route_stage(const struct store *store,
 		const struct listener_list *listeners,
 		const struct config *config, int *ret_map, struct error *error)
 {
+	uint64_t words = 0;
 	AUTO_FD map = -1;
-	int status = store_map_create(
-		STORE_ROUTES, entries_for(config->route_count), &map, error);
+	int status;
 
+	for (size_t i = 0; i < config->route_count; i++)
+		words += route_map_record_words(&config->routes[i].route);
+	words = route_map_words(config->route_count, words);
+	/* The kernel counts the entries of a map in 32 bits. */
+	if (words > UINT32_MAX)
+		return error_set(error, EXIT_FAILED, E2BIG,
+				 "%zu routes are more than a map can hold",
+				 config->route_count);
+	status = store_map_create(STORE_ROUTES, (uint32_t)words, &map, error);
 	if (status)
 		return status;
-	status = fill(store, listeners, config, map);
+	status = fill(store, listeners, config, words, map);
 	if (status)
 		return error_set(error, EXIT_FAILED, status,
 				 "no map for %zu routes: %s",
@@ -166,15 +113,12 @@ int route_stage(const struct store *store,
 	return 0;
 }
 
-bool route_has_room(const struct store *store, size_t count)
+bool route_has_room(const struct store *store, const struct config_row *row)
 {
-	struct bpf_map_info info = {0};
-	uint32_t size = sizeof(info);
-	AUTO_FD map = -1;
+	AUTO_TABLE table = ROUTE_TABLE_NONE;
 
-	return !store_get(store, ABI_MAP_ROUTES, STORE_READ, &map) &&
-	       !bpf_obj_get_info_by_fd(map, &info, &size) &&
-	       count <= info.max_entries / 4 * 3;
+	return !route_table_open(store, STORE_READ, &table) &&
+	       route_map_has_room(table.map, &row->route.route);
 }
 
 /* ---- in force ----------------------------------------------------------- */
@@ -225,11 +169,6 @@ static void store_masks(const struct store *store, const struct masks *masks,
 	__atomic_store_n(&meta->scoped_routes, scoped, __ATOMIC_RELEASE);
 }
 
-static void next_generation(const struct store *store)
-{
-	__atomic_add_fetch(&store->meta->route_generation, 1, __ATOMIC_SEQ_CST);
-}
-
 /*
  * The masks cover the old and the new routes before the first of the new can
  * be found, and lose what only the old ones needed after everybody has been
@@ -243,7 +182,7 @@ int route_publish(const struct store *store, int map,
 
 	store_masks(store, &masks, true);
 	status = store_pin(store, map, ABI_MAP_ROUTES);
-	next_generation(store);
+	__atomic_add_fetch(&store->meta->route_generation, 1, __ATOMIC_SEQ_CST);
 	if (!status)
 		store_masks(store, &masks, false);
 	return status;
@@ -254,20 +193,18 @@ int route_change_row(const struct store *store,
 		     const struct config *config, const struct config_row *row)
 {
 	struct masks masks = masks_of(config);
+	AUTO_TABLE table = ROUTE_TABLE_NONE;
+	int status = route_table_open(store, STORE_WRITE, &table);
 	struct abi_route_key key;
-	AUTO_FD map = -1;
-	int status = store_get(store, ABI_MAP_ROUTES, STORE_WRITE, &map);
 
 	if (status)
 		return status;
 	make_key(store, listeners, &row->route, &key);
 	store_masks(store, &masks, true);
 	if (row->verb == CONFIG_DEL)
-		status = bpf_map_delete_elem(map, &key);
+		status = route_map_del(table.map, &key);
 	else
-		status = bpf_map_update_elem(map, &key, &row->route.route,
-					     BPF_ANY);
-	next_generation(store);
+		status = route_map_put(table.map, &key, &row->route.route);
 	if (status)
 		return status;
 	store_masks(store, &masks, false);
@@ -279,17 +216,16 @@ int route_change_row(const struct store *store,
 void route_prune_stats(const struct store *store)
 {
 	struct abi_route_key key, next;
-	struct abi_route route;
-	AUTO_FD map = -1;
+	AUTO_TABLE table = ROUTE_TABLE_NONE;
 	bool more;
 
-	if (store_get(store, ABI_MAP_ROUTES, STORE_READ, &map))
+	if (route_table_open(store, STORE_READ, &table))
 		return;
 	more = !bpf_map_get_next_key(store->route_stats, NULL, &next);
 	while (more) {
 		key = next;
 		more = !bpf_map_get_next_key(store->route_stats, &key, &next);
-		if (bpf_map_lookup_elem(map, &key, &route) && errno == ENOENT)
+		if (!route_map_find(table.map, &key))
 			bpf_map_delete_elem(store->route_stats, &key);
 	}
 }

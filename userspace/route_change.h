@@ -4,7 +4,6 @@
  *
  * One row is changed in place; more than one are staged in a new map that is
  * pinned over the old one, so that a lookup sees all the old or all the new.
- * Whatever is changed, abi_meta.route_generation changes after it.
  */
 #ifndef SNICTL_ROUTE_CHANGE_H
 #define SNICTL_ROUTE_CHANGE_H
@@ -34,11 +33,8 @@ int route_stage(const struct store *store,
 int route_publish(const struct store *store, int map,
 		  const struct config *config);
 
-/**
- * route_has_room() - whether one more row may be added in place.
- * @count: rows with the new one.
- */
-bool route_has_room(const struct store *store, size_t count);
+/** route_has_room() - whether a row may be added or replaced in place. */
+bool route_has_room(const struct store *store, const struct config_row *row);
 
 /**
  * route_change_row() - add, replace or delete one row in place.

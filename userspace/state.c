@@ -268,9 +268,8 @@ int state_edit(struct store *store, const struct paths *paths,
 	if (status)
 		return status;
 	if (row->object == CONFIG_ROUTE)
-		change.step = route_has_room(store, config.route_count)
-				      ? ROUTES_ONE
-				      : ROUTES_ALL;
+		change.step =
+			route_has_room(store, row) ? ROUTES_ONE : ROUTES_ALL;
 	status = commit(store, paths, &change, error);
 	cleanup_fd(&change.staged);
 	return status;
@@ -306,7 +305,7 @@ int state_apply(struct store *store, const struct paths *paths,
 	int status;
 
 	config_diff(now, want, count_route, &changes);
-	if (changes.count == 1 && route_has_room(store, want->route_count))
+	if (changes.count == 1 && route_has_room(store, &changes.row))
 		change.step = ROUTES_ONE;
 	else if (changes.count)
 		change.step = ROUTES_ALL;

@@ -25,9 +25,8 @@ const struct store_map store_maps[STORE_MAP_COUNT] = {
 	[STORE_LISTENERS] = {ABI_MAP_LISTENERS, BPF_MAP_TYPE_HASH,
 			     sizeof(struct abi_endpoint),
 			     sizeof(struct abi_listener), ABI_LISTENERS_MAX, 0},
-	[STORE_ROUTES] = {ABI_MAP_ROUTES, BPF_MAP_TYPE_HASH,
-			  sizeof(struct abi_route_key),
-			  sizeof(struct abi_route), 0, BPF_F_NO_PREALLOC},
+	[STORE_ROUTES] = {ABI_MAP_ROUTES, BPF_MAP_TYPE_ARRAY, 4, sizeof(__u64),
+			  0, BPF_F_MMAPABLE},
 	[STORE_ROUTE_STATS] = {ABI_MAP_ROUTE_STATS, BPF_MAP_TYPE_HASH,
 			       sizeof(struct abi_route_key),
 			       sizeof(struct abi_route_stats),
@@ -53,16 +52,15 @@ static void pin_path(const struct store *store, const char *name,
 	snprintf(path, PIN_PATH_SIZE, "/proc/self/fd/%d/%s", store->pins, name);
 }
 
-int store_get(const struct store *store, const char *name,
-	      enum store_access access, int *ret_fd)
+/* Never read-only: the kernel takes VM_SHARED off a mapping of a descriptor
+ * that cannot write, and then refuses to map the array. */
+int store_get(const struct store *store, const char *name, int *ret_fd)
 {
-	LIBBPF_OPTS(bpf_obj_get_opts, options,
-		    .file_flags = access == STORE_READ ? BPF_F_RDONLY : 0);
 	char path[PIN_PATH_SIZE];
 	int map;
 
 	pin_path(store, name, path);
-	map = bpf_obj_get_opts(path, &options);
+	map = bpf_obj_get(path);
 	if (map < 0)
 		return map;
 	*ret_fd = map;
@@ -228,8 +226,8 @@ static int refuse_foreign(const char *path, const char *why,
 
 /* Opens a pin and makes sure that it is the map of that name. */
 static int open_map(const struct store *store, const char *path,
-		    enum store_map_index index, enum store_access access,
-		    int *ret_fd, uint32_t *ret_entries, struct error *error)
+		    enum store_map_index index, int *ret_fd,
+		    uint32_t *ret_entries, struct error *error)
 {
 	const struct store_map *shape = &store_maps[index];
 	struct bpf_map_info info = {0};
@@ -238,7 +236,7 @@ static int open_map(const struct store *store, const char *path,
 	char why[64];
 	int status;
 
-	status = store_get(store, shape->name, access, &map);
+	status = store_get(store, shape->name, &map);
 	if (status == -EPERM || status == -EACCES)
 		return refuse_right(path, -status, error);
 	if (!status)
@@ -291,12 +289,9 @@ static void *attach_array(struct attach *attach, enum store_map_index index,
 	AUTO_FD map = -1;
 	void *memory;
 
-	/* Never read-only: the kernel takes VM_SHARED off a mapping of a
-	 * descriptor that cannot write, and then refuses to map the array. */
 	if (!attach->status)
-		attach->status =
-			open_map(attach->store, attach->path, index,
-				 STORE_WRITE, &map, &count, attach->error);
+		attach->status = open_map(attach->store, attach->path, index,
+					  &map, &count, attach->error);
 	if (attach->status)
 		return NULL;
 	if (*entries && *entries != count) {
@@ -323,9 +318,8 @@ static int attach_hash(struct attach *attach, enum store_map_index index)
 	int map = -1;
 
 	if (!attach->status)
-		attach->status =
-			open_map(attach->store, attach->path, index,
-				 attach->access, &map, &entries, attach->error);
+		attach->status = open_map(attach->store, attach->path, index,
+					  &map, &entries, attach->error);
 	return map;
 }
 

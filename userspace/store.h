@@ -112,13 +112,13 @@ int store_remove(const struct paths *paths, struct error *error);
 /**
  * store_pin() - pin a map in the folder of the pins, over another if need be.
  * store_unpin() - take a pin away. store_get() - open what is pinned.
- * @ret_fd: written only on success.
+ * @ret_fd: written only on success. Writable also for readers: the kernel
+ *          lets nobody memory-map a map that was opened for reading only.
  * Return: 0 or -errno.
  */
 int store_pin(const struct store *store, int map, const char *name);
 int store_unpin(const struct store *store, const char *name);
-int store_get(const struct store *store, const char *name,
-	      enum store_access access, int *ret_fd);
+int store_get(const struct store *store, const char *name, int *ret_fd);
 
 /**
  * store_memory() - what the kernel holds for all these maps, bytes.

@@ -237,7 +237,7 @@ uint64_t store_memory(const struct store *store)
 	for (unsigned i = 0; i < STORE_MAP_COUNT; i++) {
 		AUTO_FD map = -1;
 
-		if (!store_get(store, store_maps[i].name, STORE_READ, &map))
+		if (!store_get(store, store_maps[i].name, &map))
 			bytes += map_memory(map);
 	}
 	return bytes;
