@@ -27,27 +27,20 @@ setup() {
 	END
 }
 
-# fetch NAME [OPTION...] - over TLS from the client; verifies the certificate.
-fetch() {
-	lab_exec client curl --silent --show-error --fail --max-time 10 \
-		--cacert "$ca" --connect-to "::${via:-192.0.2.1}:${via_port:-443}" \
-		--write-out '%{local_port}' "https://$1/" "${@:2}"
-}
-
 # ---- what we send -----------------------------------------------------------
 
 @test "v1 over IPv4 and IPv6: HAProxy" {
 	snictl route replace haproxy.test 198.51.100.11:443 --proxy v1
-	run -0 fetch haproxy.test
+	run -0 fetch client 192.0.2.1:443 haproxy.test
 	assert_line "src=192.0.2.10 port=${lines[1]} dst=192.0.2.1 dport=443 authority= id= sni=haproxy.test peer=::ffff:198.51.100.1"
-	via="[2001:db8:1::1]" run -0 fetch haproxy.test
+	run -0 fetch client '[2001:db8:1::1]:443' haproxy.test
 	assert_line "src=2001:db8:1::10 port=${lines[1]} dst=2001:db8:1::1 dport=443 authority= id= sni=haproxy.test peer=::ffff:198.51.100.1"
 }
 
 @test "v2 over IPv4 and IPv6, AUTHORITY, UNIQUE_ID, CRC32C: HAProxy" {
-	run -0 fetch haproxy.test
+	run -0 fetch client 192.0.2.1:443 haproxy.test
 	assert_line --regexp "^src=192.0.2.10 port=${lines[1]} dst=192.0.2.1 dport=443 authority=haproxy.test id=[0-9a-f]{16}-[0-9a-f]+ sni=haproxy.test peer="
-	via="[2001:db8:1::1]" run -0 fetch haproxy.test
+	run -0 fetch client '[2001:db8:1::1]:443' haproxy.test
 	assert_line --regexp "^src=2001:db8:1::10 port=${lines[1]} dst=2001:db8:1::1 dport=443 authority=haproxy.test id=[0-9a-f]{16}-[0-9a-f]+ sni=haproxy.test peer="
 }
 
@@ -56,12 +49,12 @@ fetch() {
 	for version in v1 v2; do
 		snictl route replace haproxy.test '[2001:db8:2::11]:443' \
 			--proxy "$version"
-		run -0 fetch haproxy.test
+		run -0 fetch client 192.0.2.1:443 haproxy.test
 		assert_output --partial 'src=192.0.2.10 '
 		assert_output --partial 'dst=192.0.2.1 '
 		snictl route replace haproxy.test 198.51.100.11:443 \
 			--proxy "$version"
-		via="[2001:db8:1::1]" run -0 fetch haproxy.test
+		run -0 fetch client '[2001:db8:1::1]:443' haproxy.test
 		assert_output --partial 'src=2001:db8:1::10 '
 		assert_output --partial 'dst=2001:db8:1::1 '
 	done
@@ -139,11 +132,11 @@ fetch() {
 	local version
 	for version in v1 v2; do
 		routes <<<"route add nginx.test 198.51.100.12:443 --proxy $version"
-		run -0 fetch nginx.test
+		run -0 fetch client 192.0.2.1:443 nginx.test
 		assert_output --partial 'server=nginx.test client=192.0.2.10'
 		wait_for_log backend2-nginx \
 			"client=192.0.2.10 port=${lines[1]} to=192.0.2.1 sni=nginx.test"
-		via="[2001:db8:1::1]" run -0 fetch nginx.test
+		run -0 fetch client '[2001:db8:1::1]:443' nginx.test
 		assert_output --partial 'server=nginx.test client=2001:db8:1::10'
 		wait_for_log backend2-nginx \
 			"client=2001:db8:1::10 port=${lines[1]} to=2001:db8:1::1"
@@ -154,11 +147,11 @@ fetch() {
 	local version
 	for version in v1 v2; do
 		routes <<<"route add apache.test 198.51.100.13:443 --proxy $version"
-		run -0 fetch apache.test
+		run -0 fetch client 192.0.2.1:443 apache.test
 		assert_line 'server=apache.test'
 		wait_for_log backend3-apache \
 			"client=192.0.2.10 port=${lines[1]} peer=198.51.100.1"
-		via="[2001:db8:1::1]" run -0 fetch apache.test
+		run -0 fetch client '[2001:db8:1::1]:443' apache.test
 		assert_line 'server=apache.test'
 		wait_for_log backend3-apache \
 			"client=2001:db8:1::10 port=${lines[1]} peer=198.51.100.1"
@@ -348,10 +341,9 @@ claims='def claim(header, source, port, to, to_port, via="192.0.2.1", cut=0):
 	snictl route add haproxy.test 198.51.100.11:443 --proxy v2
 	local port
 	for port in 9001 9002 9003; do
-		export via_port=$port
-		via=127.0.0.1 run -0 fetch haproxy.test
+		run -0 fetch client "127.0.0.1:$port" haproxy.test
 		assert_line --regexp "^src=127.0.0.1 port=${lines[1]} dst=127.0.0.1 dport=$port authority=haproxy.test id=[^-]"
-		via="[::1]" run -0 fetch haproxy.test
+		run -0 fetch client "[::1]:$port" haproxy.test
 		assert_line --regexp "^src=::1 port=${lines[1]} dst=::1 dport=$port "
 	done
 	wait_for_flow "client=127.0.0.1:.* local=127.0.0.1:9003 outcome=routed"

@@ -29,10 +29,15 @@ news() {
 	tail -c "+$((log_from + 1))" "$agent_log"
 }
 
-# flow_line WORDS - the lines of flows that have ended with WORDS in that
-# order; each word is a regular expression.
+# in_order WORDS - a regular expression for a line with these words in that
+# order, whatever stands between; each word is a regular expression.
+in_order() {
+	printf '(^| )%s( |$)' "${1// /( .*)? }"
+}
+
+# flow_line WORDS - the lines of flows that have ended, with WORDS.
 flow_line() {
-	news | grep -E -- "^flow .*${1// /( .*)? }( |\$)"
+	news | grep '^flow ' | grep -E -- "$(in_order "$1")"
 }
 
 # wait_for_flow WORDS - until there is such a line; prints it.

@@ -3,12 +3,16 @@
 # Real servers in a lab's hosts, each a child of the lab with a folder of its
 # own, $servers/HOST-KIND. Certificates are made here, by a CA of the test file.
 
-# servers_begin - once a file, in setup_file.
+# servers_begin - once a lab: in setup_file, or in a test that has its own.
 servers_begin() {
-	export servers=$BATS_FILE_TMPDIR/servers
+	export servers=${BATS_TEST_TMPDIR:-$BATS_FILE_TMPDIR}/servers
+	local folder=$servers
 	mkdir -p "$servers"
 	# The servers' workers are not root.
-	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$servers"
+	until [[ $folder == "$BATS_RUN_TMPDIR" ]]; do
+		folder=$(dirname "$folder")
+		chmod a+x "$folder"
+	done
 	export ca=$servers/ca.pem
 	openssl req -batch -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 \
 		-nodes -subj "/CN=test" -days 2 -keyout "$servers/ca.key" \
@@ -56,12 +60,15 @@ fill() {
 }
 
 # start_nginx HOST LISTEN NAME... - TLS on port 443; LISTEN: "ssl", or
-# "ssl proxy_protocol".
+# "ssl proxy_protocol". $nginx_ipv4 and $nginx_ipv6: the addresses, instead of
+# all.
 start_nginx() {
 	local folder
 	server_folder "$1" nginx "${@:3}"
-	fill "$folder" nginx.conf NAME="$3" LISTEN="$2"
-	lab_start --log "$1-nginx.log" "$1" nginx -p "$folder" -c "$folder/nginx.conf"
+	fill "$folder" nginx.conf NAME="$3" LISTEN="$2" \
+		IPV4="${nginx_ipv4:-0.0.0.0}" IPV6="${nginx_ipv6:-[::]}"
+	lab_start --log "$1-nginx.log" "$1" nginx -p "$folder" \
+		-c "$folder/nginx.conf"
 	wait_for_port "$1" 443
 }
 
@@ -111,8 +118,22 @@ start_haproxy_sender() {
 	wait_for_port "$1" 9003
 }
 
-# wait_for_log HOST-KIND TEXT - until the server's access log has a line with
-# the words of TEXT in that order; prints it.
+# wait_for_log HOST-KIND WORDS - until the server's access log has such a line
+# (see in_order); prints it.
 wait_for_log() {
-	wait_until grep -E -- "${2// /.* }" "$servers/$1/access.log"
+	wait_until grep -E -- "$(in_order "$2")" "$servers/$1/access.log"
+}
+
+# fetch HOST ADDRESS:PORT NAME [PATH] - by curl, from HOST, over TLS, with
+# NAME's certificate verified. Prints the body, and in a line of its own the
+# port that curl had.
+fetch() {
+	lab_exec "$1" curl --silent --show-error --fail --max-time 10 \
+		--cacert "$ca" --connect-to "::$2" \
+		--write-out '%{local_port}\n' "https://$3/${4:-}"
+}
+
+# fetch_big HOST ADDRESS:PORT NAME - a file of 1 MiB; every byte must be right.
+fetch_big() {
+	fetch "$@" big | head -c 1048576 | cmp - "$servers/big"
 }
