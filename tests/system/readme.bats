@@ -1,0 +1,49 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# The commands that README.md shows are real.
+
+# shellcheck disable=SC2154 # set by what is loaded
+load common
+
+# commands - all of README.md that begin with "snictl ", in text and blocks.
+# shellcheck disable=SC2016 # a pattern
+commands() {
+	grep -oE '^    snictl [a-z].*|`snictl [^`]*`' "$top/README.md" |
+		sed 's/^    //; s/`//g' | sort -u
+}
+
+# try NUMBER COMMAND - with maps of its own, as they are from the start. A name
+# that a shell would expand is a fault: nothing here has such a name (failglob).
+try() {
+	export SNICTL_BPFFS=$lab_path/bpf/readme-$1
+	export SNICTL_STATE=$lab_path/run/readme-$1
+	case $2 in
+	'snictl listen add 443') snictl listen del 443 ;;
+	'snictl explain'*) snictl route add .example.com 192.0.2.9 ;;
+	*'FILE'*) echo 'route add .example.com 192.0.2.9' >FILE ;;
+	esac
+	lab_exec router env "PATH=$build:$PATH" bash -O failglob -c "$2"
+}
+
+@test "every snictl command of README.md does what it says" {
+	local line tries=0
+	lab_up
+	cd "$BATS_TEST_TMPDIR"
+	while read -r line; do
+		# It is for a running agent, and exits with 1 without.
+		[[ $line != 'snictl status' ]] || continue
+		tries=$((tries + 1))
+		run try "$tries" "$line"
+		[[ $status == 0 ]] || fail "$line"$'\n'"$output"
+	done < <(commands)
+	((tries >= 20))
+}
+
+@test "every link of README.md leads somewhere" {
+	local link count=0
+	while read -r link; do
+		count=$((count + 1))
+		[[ -e $top/$link ]] || fail "there is no $link"
+	done < <(grep -oE '\]\([^)#:]+\)' "$top/README.md" | sed 's/](//; s/)//')
+	((count >= 5))
+}
