@@ -112,9 +112,13 @@ static void heap_push(struct lane *lane, struct slot slot)
 {
 	uint32_t at = lane->under_way++;
 
-	while (at && slot_before(&slot, &lane->heap[(at - 1) / 2])) {
-		lane->heap[at] = lane->heap[(at - 1) / 2];
-		at = (at - 1) / 2;
+	while (at) {
+		uint32_t parent = (at - 1) / 2;
+
+		if (!slot_before(&slot, &lane->heap[parent]))
+			break;
+		lane->heap[at] = lane->heap[parent];
+		at = parent;
 	}
 	lane->heap[at] = slot;
 }
