@@ -16,11 +16,12 @@ setup() {
 	mkdir "$folder"
 }
 
-@test "install, enable, add a route, fetch, kill -9, stop, boot again, fetch" {
+@test "install, enable, add a route, fetch, kill -9, stop, boot again, fetch, uninstall" {
 	BUILD=$build run timeout 180 unshare --mount --pid --fork \
 		--kill-child --mount-proc \
 		"$BATS_TEST_DIRNAME/systemd/service" "$folder"
 	assert_success
 	assert_line --partial 'the service has started by itself'
 	assert_line --partial 'fetched: backend pbx.example.com 127.0.0.1'
+	assert_line --partial 'uninstalled'
 }
