@@ -47,3 +47,18 @@ try() {
 	done < <(grep -oE '\]\([^)#:]+\)' "$top/README.md" | sed 's/](//; s/)//')
 	((count >= 5))
 }
+
+@test "every file that the READMEs of bpf and userspace name is there" {
+	local folder name count=0
+	# shellcheck disable=SC2016 # a pattern
+	for folder in bpf userspace; do
+		while read -r name; do
+			count=$((count + 1))
+			compgen -G "$top/$folder/$name" >/dev/null ||
+				compgen -G "$top/$name" >/dev/null ||
+				fail "$folder/README.md: there is no $name"
+		done < <(grep -oE '`[a-z_0-9/*]+(\.[ch0-9]|/)`' \
+			"$top/$folder/README.md" | tr -d '`' | sort -u)
+	done
+	((count >= 20))
+}
