@@ -17,5 +17,11 @@ int error_set(struct error *error, enum exit_status status, int value,
 	va_start(arguments, format);
 	vsnprintf(error->text, sizeof(error->text), format, arguments);
 	va_end(arguments);
+	/* A word that is quoted may hold anything: it must neither break the
+	 * line nor speak to the terminal. */
+	for (char *at = error->text; *at; at++) {
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			*at = '?';
+	}
 	return value;
 }

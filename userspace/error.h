@@ -22,7 +22,8 @@ struct error {
 };
 
 /**
- * error_set() - fill an error; a longer text is cut.
+ * error_set() - fill an error; a longer text is cut, control characters
+ * become '?'.
  * @error: written whole; NULL is allowed, then only the value is returned.
  * @value: a positive errno, or a negative one.
  *

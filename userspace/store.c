@@ -108,7 +108,8 @@ static bool is_on_bpffs(const char *path)
 	while (at && statfs(*at ? at : ".", &fs)) {
 		char *slash = strrchr(at, '/');
 
-		if (errno != ENOENT || !*at)
+		/* EPERM is what bpffs says to a name with a dot in it. */
+		if ((errno != ENOENT && errno != EPERM) || !*at)
 			return false;
 		if (slash == at)
 			slash++;
