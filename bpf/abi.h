@@ -303,7 +303,8 @@ enum abi_direction {
  * struct abi_flow_direction - the bytes of one direction; a cache line.
  * @bytes:   payload passed on to the other side.
  * @packets: segments received, where the data path knows them.
- * @last_ns: of the last byte; written only when the coarse clock changed.
+ * @last_ns: of the last byte, or of the FIN behind it; written only when the
+ *           coarse clock changed.
  */
 struct abi_flow_direction {
 	__u64 bytes;

@@ -127,6 +127,10 @@ static void connect_established(struct flow *flow)
 	cold->connected_ns = flow->thread->now_ns;
 	cold->phase = ABI_PHASE_PREFACE;
 	flow_record_end(flow);
+	/* It is connected: how slowly it reads is its own affair, and no other
+	 * target may get the rest of what it has begun to read. */
+	deadline_set(&flow->thread->deadlines, flow, DEADLINE_IDLE,
+		     flow->thread->now_ns);
 	connect_send(flow);
 }
 
@@ -181,5 +185,6 @@ void connect_send(struct flow *flow)
 		opening->sent += (size_t)done;
 	}
 	flow->hot->direction[ABI_FROM_CLIENT].bytes = hello;
+	flow->hot->direction[ABI_FROM_CLIENT].last_ns = flow->thread->now_ns;
 	relay_start(flow);
 }

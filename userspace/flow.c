@@ -16,6 +16,9 @@
 /* How long a refused client's bytes are read on: enough for one round trip
  * of a slow link, with a retransmission. */
 #define FLOW_REFUSE_NS 2000000000ULL
+/* How often a flow is looked at in the time that it may be idle: it is ended
+ * by an eighth of that late at most. */
+#define FLOW_IDLE_LOOKS 8
 
 static struct flow *flow_take(struct agent *agent)
 {
@@ -314,18 +317,7 @@ void flow_reset(struct flow *flow, const char *how)
 	flow_end(flow, how);
 }
 
-static uint64_t flow_last_ns(const struct flow *flow)
-{
-	uint64_t last = flow->deadline_from_ns;
-
-	for (unsigned i = 0; i < 2; i++) {
-		if (flow->hot->direction[i].last_ns > last)
-			last = flow->hot->direction[i].last_ns;
-	}
-	return last;
-}
-
-uint64_t flow_deadline_ns(const struct flow *flow)
+static uint64_t flow_wait_ns(const struct flow *flow)
 {
 	static const enum abi_setting setting[DEADLINE_COUNT] = {
 		[DEADLINE_HELLO] = ABI_SET_HELLO_TIMEOUT_MS,
@@ -336,24 +328,37 @@ uint64_t flow_deadline_ns(const struct flow *flow)
 	};
 
 	if (flow->deadline == DEADLINE_REFUSE)
-		return flow->deadline_from_ns + FLOW_REFUSE_NS;
-	return flow->deadline_from_ns + setting_get(&flow->thread->agent->store,
-						    setting[flow->deadline]) *
-						1000000;
+		return FLOW_REFUSE_NS;
+	return setting_get(&flow->thread->agent->store,
+			   setting[flow->deadline]) *
+	       1000000;
 }
 
-/* Moving bytes does not touch the queues: a flow that was not idle goes to
- * the end of its queue only when its turn comes. */
+uint64_t flow_deadline_ns(const struct flow *flow)
+{
+	uint64_t wait_ns = flow_wait_ns(flow);
+
+	if (flow->deadline == DEADLINE_IDLE ||
+	    flow->deadline == DEADLINE_HALF_CLOSE)
+		wait_ns /= FLOW_IDLE_LOOKS;
+	return flow->deadline_from_ns + wait_ns;
+}
+
+/* Moving bytes does not touch the queues. A flow that is not idle long enough
+ * goes to the end of its queue as of now, not as of its last byte: the queue
+ * has to stay in order. */
 static void flow_expire_idle(struct flow *flow, const char *how)
 {
+	const struct abi_flow_direction *way = flow->hot->direction;
 	struct thread *thread = flow->thread;
-	uint64_t last_ns = flow_last_ns(flow);
+	uint64_t last_ns = way[0].last_ns > way[1].last_ns ? way[0].last_ns
+							   : way[1].last_ns;
 
-	if (last_ns > flow->deadline_from_ns)
-		deadline_set(&thread->deadlines, flow,
-			     (enum deadline)flow->deadline, last_ns);
-	else
+	if (thread->now_ns - last_ns >= flow_wait_ns(flow))
 		flow_end(flow, how);
+	else
+		deadline_set(&thread->deadlines, flow,
+			     (enum deadline)flow->deadline, thread->now_ns);
 }
 
 void flow_expire(struct flow *flow)

@@ -31,13 +31,15 @@ enum relay_status {
 	RELAY_BROKEN_SINK
 };
 
-/* One direction of a flow, for the time of a turn. */
+/* One direction of a flow, for the time of a turn; @broken: its source has
+ * sent a RST. */
 struct relay {
 	struct flow *flow;
 	enum abi_direction direction;
 	struct watch *source;
 	struct watch *sink;
 	size_t moved;
+	bool broken;
 };
 
 static void relay_count(struct relay *relay, size_t bytes)
@@ -87,11 +89,15 @@ static enum relay_status relay_finish(struct relay *relay)
 {
 	struct flow *flow = relay->flow;
 
+	/* A RST looks like a FIN to whoever reads behind a failed send. */
+	if (relay->broken)
+		return RELAY_FINISHED;
 	flow->direction[relay->direction] |= FLOW_ENDED | FLOW_SHUT;
 	/* The second end needs no shutdown: both sockets are closed now. */
 	if (flow->direction[!relay->direction] & FLOW_SHUT)
 		return RELAY_FINISHED;
 	shutdown(relay->sink->fd, SHUT_WR);
+	flow->hot->direction[relay->direction].last_ns = flow->thread->now_ns;
 	deadline_set(&flow->thread->deadlines, flow, DEADLINE_HALF_CLOSE,
 		     flow->thread->now_ns);
 	return RELAY_FINISHED;
@@ -206,6 +212,31 @@ static void relay_again(struct flow *flow)
 	flow->thread->again = flow;
 }
 
+static struct relay relay_make(struct flow *flow, enum abi_direction direction)
+{
+	return (struct relay){
+		.flow = flow,
+		.direction = direction,
+		.source = &flow->end[direction],
+		.sink = &flow->end[!direction],
+	};
+}
+
+/* A RST becomes a RST, but what came before it goes on first: a server that
+ * refuses an upload answers, and closes with the rest unread. */
+static void relay_broken(struct flow *flow, enum flow_side side)
+{
+	bool client = side == FLOW_CLIENT;
+	struct relay relay =
+		relay_make(flow, client ? ABI_FROM_CLIENT : ABI_FROM_BACKEND);
+
+	relay.broken = true;
+	flow->readable[side] = true;
+	while (relay_direction(&relay) == RELAY_MOVED)
+		relay.moved = 0;
+	flow_reset(flow, client ? "reset-by-client" : "reset-by-backend");
+}
+
 /* Return: false if the flow has ended. */
 static bool relay_settle(struct flow *flow, enum abi_direction direction,
 			 enum relay_status status)
@@ -221,8 +252,7 @@ static bool relay_settle(struct flow *flow, enum abi_direction direction,
 					     : "reset-by-backend");
 		return false;
 	case RELAY_BROKEN_SINK:
-		flow_reset(flow, from_client ? "reset-by-backend"
-					     : "reset-by-client");
+		relay_broken(flow, from_client ? FLOW_BACKEND : FLOW_CLIENT);
 		return false;
 	case RELAY_DRY:
 	case RELAY_BLOCKED:
@@ -236,12 +266,7 @@ void relay_pump(struct flow *flow)
 {
 	for (enum abi_direction i = ABI_FROM_CLIENT; i <= ABI_FROM_BACKEND;
 	     i++) {
-		struct relay relay = {
-			.flow = flow,
-			.direction = i,
-			.source = &flow->end[i],
-			.sink = &flow->end[!i],
-		};
+		struct relay relay = relay_make(flow, i);
 
 		if (!relay_settle(flow, i, relay_direction(&relay)))
 			return;
@@ -255,8 +280,7 @@ void relay_ready(struct flow *flow, enum flow_side side, uint32_t events)
 	/* The source of a blocked direction is not read, so its RST is only
 	 * seen here. */
 	if (events & EPOLLERR) {
-		flow_reset(flow, side == FLOW_CLIENT ? "reset-by-client"
-						     : "reset-by-backend");
+		relay_broken(flow, side);
 		return;
 	}
 	relay_pump(flow);

@@ -19,18 +19,22 @@ An expectation waits for its event; PATIENCE only bounds what would hang.
 import array
 import fcntl
 import ipaddress
+import json
 import os
 import select
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import termios
 import threading
+import time
 
 PATIENCE = float(os.environ.get("PEER_PATIENCE", "10"))
 RECORDED = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                         "../fuzz/seeds/hello/recorded")
+SNICTL = os.environ.get("SNICTL", "snictl")
 TCP_CLOSE = 7
 
 
@@ -170,6 +174,14 @@ class Peer:
         self.expect(tag.encode() + b"\n")
         return self.expect(self.sent if echo is None else echo)
 
+    def exchange(self, data):
+        """What an echo does to data of any size."""
+        sender = threading.Thread(target=self.send, args=(data,), daemon=True)
+        sender.start()
+        self.expect(data)
+        sender.join()
+        return self
+
     def expect_closed(self):
         """Both FINs are acknowledged, and no RST came before that."""
         poll = select.poll()
@@ -198,8 +210,7 @@ class Peer:
         return self.sock.getsockname()[:2]
 
 
-def connect(to, port=443, source=None, receive_buffer=0):
-    """A connection; bound to @source, with a small @receive_buffer."""
+def dial(to, port=443, source=None, receive_buffer=0):
     family = socket.AF_INET6 if ":" in to else socket.AF_INET
     sock = socket.socket(family)
     sock.settimeout(PATIENCE)
@@ -207,11 +218,44 @@ def connect(to, port=443, source=None, receive_buffer=0):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     if source:
         sock.bind((source, 0))
+    sock.connect((to, port))
+    return sock
+
+
+def connect(to, **more):
+    """A connection; bound to @source, with a small @receive_buffer."""
     try:
-        sock.connect((to, port))
+        return Peer(dial(to, **more))
     except OSError as error:
-        fail(f"connect to {to} port {port}: {error}")
-    return Peer(sock)
+        fail(f"connect to {to}: {error}")
+
+
+def connect_reset(to, **more):
+    """A connection that is reset, no matter how soon."""
+    try:
+        Peer(dial(to, **more)).expect_reset()
+    except ConnectionResetError:
+        pass
+
+
+# ---- the router ------------------------------------------------------------
+
+
+def flows(**words):
+    """What `snictl flow list` has with these members."""
+    listed = subprocess.run([SNICTL, "flow", "list", "--json"], check=True,
+                            stdout=subprocess.PIPE).stdout
+    return [flow for flow in json.loads(listed)
+            if words.items() <= flow.items()]
+
+
+def wait_flows(count, **words):
+    """Until there are so many of them."""
+    end = time.monotonic() + PATIENCE
+    while len(found := flows(**words)) != count:
+        if time.monotonic() > end:
+            fail(f"{len(found)} flows, not {count}, with {words}")
+        time.sleep(0.01)
 
 
 # ---- ClientHello ------------------------------------------------------------

@@ -65,7 +65,7 @@ client() {
 	{
 		printf 'from peer import *\n'
 		cat
-	} | lab_exec "${1:-client}" python3 -
+	} | SNICTL=$build/snictl lab_exec "${1:-client}" python3 -
 }
 
 # start_peer HOST TAG - peer.py's backend.
