@@ -351,9 +351,12 @@ static void flow_expire_idle(struct flow *flow, const char *how)
 {
 	const struct abi_flow_direction *way = flow->hot->direction;
 	struct thread *thread = flow->thread;
-	uint64_t last_ns = way[0].last_ns > way[1].last_ns ? way[0].last_ns
-							   : way[1].last_ns;
+	uint64_t last_ns = flow->cold->connected_ns;
 
+	for (unsigned i = 0; i < 2; i++) {
+		if (way[i].last_ns > last_ns)
+			last_ns = way[i].last_ns;
+	}
 	if (thread->now_ns - last_ns >= flow_wait_ns(flow))
 		flow_end(flow, how);
 	else
