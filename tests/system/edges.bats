@@ -76,3 +76,72 @@ on_router() {
 	wait_for_flow 'outcome=routed target=127.0.0.1:9000 end=closed'
 }
 
+# ---- data and RST at once ---------------------------------------------------
+
+# at_once SCRIPT - with a flow between `client` and `backend`; what is done
+# within `pause()` is one event for the agent.
+at_once() {
+	{
+		cat <<-END
+			import contextlib, glob
+			def states():
+			    return {open(one).read().rsplit(")", 1)[1].split()[0]
+			            for one in glob.glob("/proc/$worker/task/*/stat")}
+			@contextlib.contextmanager
+			def pause():
+			    os.kill($worker, signal.SIGSTOP)
+			    while states() != {"T"}:
+			        pass
+			    try:
+			        yield
+			    finally:
+			        os.kill($worker, signal.SIGCONT)
+			client = connect("127.0.0.1").send(hello("local.test"))
+			backend = Peer(listener.accept()[0])
+			backend.expect(client.sent)
+			wait_flows(1, phase="relay", name="local.test")
+			data = os.urandom(20000)
+		END
+		cat
+	} | on_router
+}
+
+@test "what a backend sent before its RST arrives before the RST" {
+	at_once <<-'END'
+		with pause():
+		    backend.send(data).wait_acked().reset()
+		client.expect(data).expect_reset()
+	END
+	wait_for_flow 'bytes_out=20000 end=reset-by-backend'
+}
+
+@test "what a client sent before its RST arrives before the RST" {
+	at_once <<-'END'
+		with pause():
+		    client.send(data).wait_acked().reset()
+		backend.expect(data).expect_reset()
+	END
+	wait_for_flow 'end=reset-by-client'
+}
+
+# The agent learns of the RST when it sends.
+@test "a backend that answers an upload and resets" {
+	at_once <<-'END'
+		with pause():
+		    client.send(data)
+		    backend.send(data).wait_acked().reset()
+		client.expect(data).expect_reset()
+	END
+	wait_for_flow 'bytes_out=20000 end=reset-by-backend'
+}
+
+@test "what a client sent before its FIN arrives before the FIN" {
+	at_once <<-'END'
+		with pause():
+		    client.send(data).fin()
+		backend.expect(data).expect_fin().send(data).fin()
+		client.expect(data).expect_fin()
+	END
+	wait_for_flow 'end=closed'
+}
+
