@@ -38,8 +38,10 @@ static void supervisor_catch(void)
 	sigaction(SIGINT, &action, NULL);
 }
 
-static pid_t supervisor_start(const struct worker_options *options,
-			      int *ret_ready)
+/* The caller has blocked the signals, and the child leaves them so: with our
+ * handler it would lose those that come before it can read them itself. */
+static pid_t supervisor_fork(const struct worker_options *options,
+			     int *ret_ready)
 {
 	int ends[2];
 	pid_t parent = getpid(), child;
@@ -58,6 +60,26 @@ static pid_t supervisor_start(const struct worker_options *options,
 	close(ends[1]);
 	*ret_ready = ends[0];
 	return child;
+}
+
+static pid_t supervisor_start(const struct worker_options *options,
+			      int *ret_ready)
+{
+	sigset_t signals, before;
+	int error;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigprocmask(SIG_BLOCK, &signals, &before);
+	supervisor_worker = supervisor_fork(options, ret_ready);
+	error = errno;
+	/* It came while there was no worker. */
+	if (supervisor_worker > 0 && supervisor_signal)
+		kill(supervisor_worker, supervisor_signal);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	errno = error;
+	return supervisor_worker;
 }
 
 /* Return: whether the worker reported that it serves. */
@@ -92,14 +114,11 @@ int supervisor_run(const struct worker_options *options)
 		int ready = -1, status;
 		bool served;
 
-		supervisor_worker = supervisor_start(options, &ready);
-		if (supervisor_worker < 0) {
+		if (supervisor_start(options, &ready) < 0) {
 			log_say(LOG_LEVEL_ERROR, "cannot start the worker: %s",
 				strerror(errno));
 			return EXIT_FAILED;
 		}
-		if (supervisor_signal) /* it came before there was a worker */
-			kill(supervisor_worker, supervisor_signal);
 		served = supervisor_is_ready(ready);
 		if (served)
 			notify_send("READY=1");

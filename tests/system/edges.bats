@@ -145,3 +145,13 @@ at_once() {
 	wait_for_flow 'end=closed'
 }
 
+# ---- signals ----------------------------------------------------------------
+
+# The worker's first system call is where a SIGTERM, passed on by the main
+# process as soon as it knows the pid, can meet it.
+@test "SIGTERM to a worker that has just been born" {
+	SNICTL_BPFFS=$lab_path/bpf/born SNICTL_RUN_DIR=$lab_path/run/born \
+		SNICTL_STATE=$lab_path/run/born-state \
+		lab_exec router timeout "$PATIENCE" strace -f -qq -o /dev/null \
+		-e inject=getppid:signal=SIGTERM "$build/snictld"
+}
