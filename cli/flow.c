@@ -134,8 +134,8 @@ static json_t *flow_object(const struct flow_record *flow,
 
 static const struct column columns[] = {
 	{"ID", COLUMN_NUMBER},	{"PHASE", COLUMN_TEXT}, {"CLIENT", COLUMN_TEXT},
-	{"ON", COLUMN_TEXT},	{"NAME", COLUMN_CUT},	{"TARGET", COLUMN_CUT},
-	{"PATH", COLUMN_TEXT},	{"AGE", COLUMN_NUMBER}, {"IN", COLUMN_NUMBER},
+	{"ON", COLUMN_SPARE},	{"NAME", COLUMN_CUT},	{"TARGET", COLUMN_CUT},
+	{"PATH", COLUMN_SPARE}, {"AGE", COLUMN_NUMBER}, {"IN", COLUMN_NUMBER},
 	{"OUT", COLUMN_NUMBER}, {NULL, COLUMN_TEXT},
 };
 

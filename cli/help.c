@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <errno.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 #include "../userspace/cleanup.h"
 #include "command.h"
 #include "mdoc.h"
+#include "output.h"
 #include "set.h"
 
 #define WIDTH_DEFAULT 80
+#define WIDTH_MIN 40
 /* Lines longer than this are hard to read, however wide the terminal. */
 #define WIDTH_MAX 100
 #define INDENT 8
 /* A byte that no text of the table has. */
 #define HARD_BLANK '\1'
 
-static unsigned terminal_width(void)
+static unsigned width(void)
 {
-	struct winsize size;
+	unsigned columns = output_width();
 
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || size.ws_col < 40)
+	if (columns < WIDTH_MIN)
 		return WIDTH_DEFAULT;
-	return size.ws_col < WIDTH_MAX ? size.ws_col : WIDTH_MAX;
+	return columns < WIDTH_MAX ? columns : WIDTH_MAX;
 }
 
 /* A text in lines that fit, broken at blanks; HARD_BLANK is one that is not
@@ -29,7 +29,7 @@ static unsigned terminal_width(void)
 static void print_wrapped(const char *text, int first, int indent)
 {
 	while (*text) {
-		size_t room = terminal_width() - (unsigned)first;
+		size_t room = width() - (unsigned)first;
 		size_t length = strlen(text);
 
 		if (length > room) {

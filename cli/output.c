@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +15,16 @@
 #define ROWS_AT_ONCE 4096
 /* The labels of a page stand in a column of this width. */
 #define LABEL_WIDTH 13
+
+unsigned output_width(void)
+{
+	struct winsize size;
+
+	if (!isatty(STDOUT_FILENO) ||
+	    ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0)
+		return 0;
+	return size.ws_col;
+}
 
 /* ---- colours --------------------------------------------------------------
  */
@@ -43,19 +54,25 @@ const char *output_tone(enum tone tone)
 /* ---- tables ---------------------------------------------------------------
  */
 
-static int add_column(struct libscols_table *table, const struct column *column)
+static bool add_column(struct libscols_table *table,
+		       const struct column *column)
 {
 	static const int flags[] = {
 		[COLUMN_TEXT] = 0,
 		[COLUMN_NUMBER] = SCOLS_FL_RIGHT,
+		[COLUMN_SPARE] = 0,
 		[COLUMN_CUT] = SCOLS_FL_TRUNC,
-		[COLUMN_WRAP] = SCOLS_FL_WRAP,
+		[COLUMN_LINES] = SCOLS_FL_WRAP,
 	};
+	struct libscols_column *added;
 
-	return scols_table_new_column(table, column->heading, 0,
-				      flags[column->kind])
-		       ? 0
-		       : -ENOMEM;
+	added = scols_table_new_column(table, column->heading, 0,
+				       flags[column->kind]);
+	if (!added || column->kind != COLUMN_LINES)
+		return added != NULL;
+	return !scols_column_set_safechars(added, "\n") &&
+	       !scols_column_set_wrapfunc(added, scols_wrapnl_chunksize,
+					  scols_wrapnl_nextchunk, NULL);
 }
 
 void listing_begin(struct listing *listing, bool json,
@@ -63,6 +80,7 @@ void listing_begin(struct listing *listing, bool json,
 {
 	memset(listing, 0, sizeof(*listing));
 	listing->json = json;
+	listing->columns = columns;
 	if (json)
 		return;
 	scols_init_debug(0);
@@ -72,8 +90,8 @@ void listing_begin(struct listing *listing, bool json,
 		return;
 	}
 	scols_table_enable_colors(listing->table, wants_colours());
-	for (; columns->heading; columns++, listing->columns++)
-		listing->failed |= add_column(listing->table, columns) != 0;
+	for (; columns->heading; columns++, listing->column_count++)
+		listing->failed |= !add_column(listing->table, columns);
 }
 
 void listing_object(struct listing *listing, json_t *object)
@@ -88,13 +106,68 @@ void listing_object(struct listing *listing, json_t *object)
 	json_decref(object);
 }
 
+/* Width of a column with its heading and the blank behind it. */
+static size_t column_width(const struct listing *listing, size_t i)
+{
+	size_t heading = strlen(listing->columns[i].heading);
+
+	return 1 + (heading > listing->width[i] ? heading : listing->width[i]);
+}
+
+static bool can_go(const struct listing *listing, size_t i, bool is_empty)
+{
+	enum column_kind kind = listing->columns[i].kind;
+
+	return is_empty ? !listing->width[i]
+			: listing->width[i] && (kind == COLUMN_SPARE ||
+						kind == COLUMN_LINES);
+}
+
+/* Leaves columns out until the terminal is wide enough. */
+static void fit(struct listing *listing)
+{
+	size_t room = output_width(), total = 0;
+
+	for (size_t i = 0; i < listing->column_count; i++)
+		total += column_width(listing, i);
+	for (int pass = 0; room && pass < 2; pass++) {
+		for (size_t i = listing->column_count; i-- && total > room;) {
+			struct libscols_column *column;
+
+			if (!can_go(listing, i, !pass))
+				continue;
+			column = scols_table_get_column(listing->table, i);
+			scols_column_set_flags(column, SCOLS_FL_HIDDEN);
+			total -= column_width(listing, i);
+		}
+	}
+}
+
 static void print_part(struct listing *listing)
 {
+	if (!listing->begun)
+		fit(listing);
 	listing->failed |= scols_print_table(listing->table) != 0;
 	scols_table_enable_noheadings(listing->table, 1);
 	scols_table_remove_lines(listing->table);
 	listing->rows = 0;
 	listing->begun = true;
+}
+
+/* The longest line of a text. */
+static size_t text_width(const char *text)
+{
+	size_t longest = 0;
+
+	while (*text) {
+		size_t length = strcspn(text, "\n");
+
+		if (length > longest)
+			longest = length;
+		text += length;
+		text += *text == '\n';
+	}
+	return longest;
 }
 
 static struct libscols_line *last_line(struct listing *listing)
@@ -116,8 +189,13 @@ void listing_row(struct listing *listing, const char *const *cells)
 		return;
 	}
 	listing->rows++;
-	for (size_t i = 0; i < listing->columns; i++)
+	for (size_t i = 0; i < listing->column_count; i++) {
+		size_t width = text_width(cells[i]);
+
+		if (width > listing->width[i])
+			listing->width[i] = width;
 		listing->failed |= scols_line_set_data(line, i, cells[i]) != 0;
+	}
 }
 
 void listing_tone(struct listing *listing, size_t column, enum tone tone)

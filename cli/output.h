@@ -11,11 +11,14 @@
 
 #define OUTPUT_COLUMNS_MAX 12
 
+/* What a terminal that is too narrow does to a column. Empty columns go
+ * first, then spare ones from the right, then texts are cut. */
 enum column_kind {
-	COLUMN_TEXT,
-	COLUMN_NUMBER, /* to the right */
-	COLUMN_CUT,    /* cut where the terminal is too narrow */
-	COLUMN_WRAP    /* broken into lines there */
+	COLUMN_TEXT,   /* nothing */
+	COLUMN_NUMBER, /* nothing; it stands to the right */
+	COLUMN_SPARE,  /* leaves it out */
+	COLUMN_CUT,    /* cuts its texts */
+	COLUMN_LINES   /* leaves it out; its texts may have newlines */
 };
 
 /** struct column - of a table; a NULL heading ends a list of them. */
@@ -33,7 +36,8 @@ enum tone {
 
 /**
  * struct listing - rows that a list command prints, one way or the other.
- * @json: an array of objects, a line each; else a table.
+ * @json:  an array of objects, a line each; else a table.
+ * @width: the longest text of each column so far.
  *
  * Neither way keeps more than some thousand rows in memory.
  */
@@ -42,7 +46,9 @@ struct listing {
 	bool begun;
 	bool failed;
 	struct libscols_table *table;
-	size_t columns;
+	const struct column *columns;
+	size_t column_count;
+	size_t width[OUTPUT_COLUMNS_MAX];
 	size_t rows;
 };
 
@@ -65,6 +71,9 @@ int listing_end(struct listing *listing);
  * Return: 0 or -ENOMEM (where it is NULL).
  */
 int output_json(json_t *value);
+
+/** output_width() - columns of the terminal; 0 where there is none. */
+unsigned output_width(void);
 
 /** output_tone() - the sequence that begins a colour on standard output, or
  * "" where there are to be none. TONE_PLAIN ends one. */

@@ -88,7 +88,7 @@ static const char *failure_text(const struct abi_route_stats *stats, char *text)
 
 static const struct column columns[] = {
 	{"NAME", COLUMN_TEXT},	  {"TARGET", COLUMN_CUT},
-	{"PROXY", COLUMN_TEXT},	  {"DATAPATH", COLUMN_TEXT},
+	{"PROXY", COLUMN_TEXT},	  {"DATAPATH", COLUMN_SPARE},
 	{"ON", COLUMN_TEXT},	  {"LIVE", COLUMN_NUMBER},
 	{"BYTES", COLUMN_NUMBER}, {"LAST FAILURE", COLUMN_CUT},
 	{NULL, COLUMN_TEXT},

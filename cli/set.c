@@ -5,6 +5,9 @@
 #include "edit.h"
 #include "output.h"
 
+#define MEANING_SIZE 256
+#define MEANING_WIDTH 48
+
 int set_main(const struct invocation *call, struct error *error)
 {
 	struct config_row row;
@@ -16,9 +19,9 @@ int set_main(const struct invocation *call, struct error *error)
  */
 
 static const struct column columns[] = {
-	{"SETTING", COLUMN_TEXT}, {"VALUE", COLUMN_TEXT},
-	{"DEFAULT", COLUMN_TEXT}, {"RANGE", COLUMN_TEXT},
-	{"MEANING", COLUMN_WRAP}, {NULL, COLUMN_TEXT},
+	{"SETTING", COLUMN_TEXT},  {"VALUE", COLUMN_TEXT},
+	{"DEFAULT", COLUMN_TEXT},  {"RANGE", COLUMN_TEXT},
+	{"MEANING", COLUMN_LINES}, {NULL, COLUMN_TEXT},
 };
 
 static json_t *words_object(const char *const *words)
@@ -50,22 +53,39 @@ static json_t *setting_object(enum abi_setting id, uint64_t value)
 			 "words", words_object(row->words), "help", row->help);
 }
 
+/* On a terminal, in lines that leave room for the other columns. */
+static const char *meaning(const char *help, char *text)
+{
+	size_t begin = 0, blank = 0;
+
+	snprintf(text, MEANING_SIZE, "%s", help);
+	for (size_t i = 0; text[i] && output_width(); i++) {
+		if (i - begin >= MEANING_WIDTH && blank > begin) {
+			text[blank] = '\n';
+			begin = blank + 1;
+		}
+		if (text[i] == ' ')
+			blank = i;
+	}
+	return text;
+}
+
 static void list_one(struct listing *listing, enum abi_setting id,
 		     uint64_t value)
 {
 	const struct setting *row = &setting_table[id];
 	char text[SETTING_TEXT_SIZE], fallback[SETTING_TEXT_SIZE];
-	char range[SETTING_RANGE_SIZE];
+	char range[SETTING_RANGE_SIZE], help[MEANING_SIZE];
 
 	if (listing->json) {
 		listing_object(listing, setting_object(id, value));
 		return;
 	}
-	listing_row(listing,
-		    (const char *const[]){
-			    row->name, setting_format(id, value, text),
-			    setting_format(id, row->fallback, fallback),
-			    setting_range(id, range), row->help});
+	setting_format(id, row->fallback, fallback);
+	listing_row(listing, (const char *const[]){
+				     row->name, setting_format(id, value, text),
+				     fallback, setting_range(id, range),
+				     meaning(row->help, help)});
 }
 
 int set_list_main(const struct invocation *call, struct error *error)
