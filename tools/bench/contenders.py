@@ -167,6 +167,11 @@ class Running:
             self._check_datapath()
         return self
 
+    def map_bytes(self):
+        if not self.contender.ours:
+            return 0
+        return json.loads(self.snictl("status", "--json"))["maps"]["memory_bytes"]
+
     def _check_datapath(self):
         """Where a data path is off, flows go by another one: not what the row
         is named after."""
@@ -237,6 +242,8 @@ class Running:
             f"route add {TLS_NAME} {self.lab.target}:{self.tls_port} {proxy}",
             # All load comes from one client address.
             "set hello-pending-per-source 0",
+            # The peers write no line a connection either.
+            "set log off",
         ]
         with open(f"{run}/rows", "w", encoding="utf-8") as file:
             file.write("\n".join(rows) + "\n")

@@ -13,6 +13,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 NETLAB = os.path.join(ROOT, "tools", "netlab", "netlab")
 LISTEN_STATE = "0A"
+# Debian's default, whatever the machine's is: BBR's pacing timers would be
+# measured with everything. Reno where namespaces are not allowed to have it
+# (net.ipv4.tcp_allowed_congestion_control); without loss they are alike.
+CONGESTION = ("cubic", "reno")
 
 # topology: netlab's options, address of the router, of the backend as the
 # router dials it, of the backend as a client dials it past any proxy, and the
@@ -59,12 +63,28 @@ class Lab:
         self.path = subprocess.run(
             [NETLAB, "path", self.name], check=True, capture_output=True, text=True
         ).stdout.strip()
-        if self.topology == "one-armed":
-            self._forward_in_one_arm()
+        try:
+            for host in os.listdir(f"{self.path}/ns"):
+                self._set_congestion(host)
+            if self.topology == "one-armed":
+                self._forward_in_one_arm()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
         subprocess.run([NETLAB, "down", self.name], check=False)
+
+    def _set_congestion(self, host):
+        for self.congestion in CONGESTION:
+            name = f"net.ipv4.tcp_congestion_control={self.congestion}"
+            if not subprocess.run(
+                self.command(host, ["sysctl", "-qw", name]),
+                stderr=subprocess.DEVNULL,
+                check=False,
+            ).returncode:
+                return
 
     def _forward_in_one_arm(self):
         """Client and backend see each other through the router, as they do

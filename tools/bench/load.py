@@ -29,10 +29,10 @@ def parse_report(text):
         return None
 
 
-def server(lab, proxy):
+def server(lab, proxy, patience=PATIENCE):
     """A server on the backend that checks PROXY header, name and bytes."""
     argv = [TRAFFIC, "serve", "--listen", f"0.0.0.0:{BACKEND_PORTS[proxy]}"]
-    argv += ["--expect-name", NAME, "--expect-proxy", proxy, *PATIENCE]
+    argv += ["--expect-name", NAME, "--expect-proxy", proxy, *patience]
     process = lab.popen(
         lab.server, argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -40,8 +40,9 @@ def server(lab, proxy):
     return process
 
 
-def client_argv(address, words):
-    return [TRAFFIC, "connect", "--to", address, "--name", NAME, *PATIENCE, *map(str, words)]
+def client_argv(address, words, patience=PATIENCE):
+    argv = [TRAFFIC, "connect", "--to", address, "--name", NAME]
+    return [*argv, *patience, *map(str, words)]
 
 
 def wait_for_word(process, word, seconds=30):

@@ -202,7 +202,7 @@ def describe():
         "nofile": os.sysconf("SC_OPEN_MAX"),
         "tcp": {
             name: read(f"/proc/sys/net/ipv4/{name}").strip()
-            for name in ("tcp_congestion_control", "tcp_rmem", "tcp_wmem")
+            for name in ("tcp_rmem", "tcp_wmem")
         },
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

@@ -187,6 +187,10 @@ def idle_flows():
     return min(10000, (nofile() - SPARE) // 2)
 
 
+# Nothing moves while memory is looked at.
+PARKED_PATIENCE = ("--timeout", "60")
+
+
 def flows_for(running, wanted):
     return min(wanted, running.contender.most_flows)
 
@@ -216,9 +220,11 @@ def settled_memory(pids, seconds=10.0):
 
 def parked(lab, running, words, count):
     """Memory before and while @count flows stand still."""
-    serving = load.server(lab, running.contender.proxy)
+    serving = load.server(lab, running.contender.proxy, PARKED_PATIENCE)
     argv = load.client_argv(
-        running.address(), [*words, "--connections", count, "--concurrency", count]
+        running.address(),
+        [*words, "--connections", count, "--concurrency", count, "--ready-fd", 1],
+        patience=PARKED_PATIENCE,
     )
     before = memory_now(running.pids())
     client = lab.popen(
@@ -245,6 +251,7 @@ def parked(lab, running, words, count):
         "failures": load.failures(sent, served),
         "complaint": (errors + served_errors).strip()[:300],
         "flows": count,
+        "whole_bytes": during["process"],
         "process_bytes": during["process"] - before["process"],
         "slab_bytes": during["slab"] - before["slab"],
         "available_bytes": before["available"] - during["available"],
@@ -252,20 +259,23 @@ def parked(lab, running, words, count):
 
 
 IDLE_METRICS = (
-    Metric("process_b", "memory of the process", "bytes/flow", LESS),
+    Metric("process_b", "memory of the process, growth", "bytes/flow", LESS),
+    Metric("whole_b", "memory of the process, all of it", "bytes/flow", LESS),
     Metric("kernel_b", "memory of the kernel, all hosts", "bytes/flow", LESS),
 )
 
 
 def sample_idle(lab, running, variant, _seconds):
     """Flows that have exchanged one message and wait. The kernel's part holds
-    the sockets of client and backend too: forwarding shows how much that is."""
+    the sockets of client and backend too: forwarding shows how much that is.
+    All of the process: with what it had before, and with BPF maps."""
     count = flows_for(running, idle_flows() if variant == "most" else int(variant))
     words = ["--shape", "idle", "--message", 1]
     figures = parked(lab, running, words, count)
     return finish(
         figures,
         process_b=figures["process_bytes"] / count,
+        whole_b=(figures["whole_bytes"] + running.map_bytes()) / count,
         kernel_b=figures["slab_bytes"] / count,
     )
 

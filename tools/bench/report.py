@@ -218,7 +218,8 @@ def environment_text(result):
         [
             f"Linux {where['kernel']}, {where['machine']}, {where['cpus']} CPUs "
             f"({where['cpu']}), {where['memory_bytes'] >> 20} MiB, "
-            f"{where['nofile']} descriptors; {where['time']}.",
+            f"{where['nofile']} descriptors, congestion control {result['congestion']}; "
+            f"{where['time']}.",
             "; ".join(versions) + ".",
             f"{options['rounds']} paired rounds; median, and in brackets the "
             "interval that holds it with 95 % confidence (93.75 % with 5 rounds). "

@@ -26,6 +26,7 @@ class Run:
         self.rows = []
         self.notes = []
         self.thrown_away = 0
+        self.congestion = ""
         self.deadline = time.monotonic() + options.minutes * 60
 
     def note(self, text):
@@ -39,6 +40,7 @@ class Run:
             if not measures:
                 continue
             with Lab(topology) as lab:
+                self.congestion = lab.congestion
                 Topology(self, lab).execute(measures)
         return self.rows
 
