@@ -14,10 +14,48 @@ setup() {
 	done
 	folder=$BATS_TEST_TMPDIR/container
 	mkdir "$folder"
+	mapfile -t cgroups < <(own_cgroups)
+	((${#cgroups[@]} == 0)) || mkdir "${cgroups[@]}"
+}
+
+# systemd-nspawn leaves behind what it makes in the cgroup that it runs in, and
+# two of them would share it.
+teardown() {
+	local cgroup
+	for cgroup in "${cgroups[@]}"; do
+		wait_until is_empty "$cgroup"
+		find "$cgroup" -depth -type d -exec rmdir {} \;
+	done
+}
+
+# own_cgroups - where this test's go, in the hierarchies that systemd uses.
+own_cgroups() {
+	local controllers path mount
+	while IFS=: read -r _ controllers path; do
+		case $controllers in
+		'') mount=$(findmnt -fno TARGET -t cgroup2) || continue ;;
+		name=systemd) mount=/sys/fs/cgroup/systemd ;;
+		*) continue ;;
+		esac
+		echo "$mount${path%/}/snictl-test-$$"
+	done </proc/self/cgroup
+}
+
+is_empty() {
+	[[ ! $(find "$1" -name cgroup.procs -exec cat {} +) ]]
+}
+
+# in_cgroups COMMAND... - run in them.
+in_cgroups() {
+	local cgroup
+	for cgroup in "${cgroups[@]}"; do
+		echo "$BASHPID" >"$cgroup/cgroup.procs"
+	done
+	exec "$@"
 }
 
 @test "install, enable, add a route, fetch, kill -9, stop, boot again, fetch, uninstall" {
-	BUILD=$build run timeout 180 unshare --mount --pid --fork \
+	BUILD=$build run in_cgroups timeout 180 unshare --mount --pid --fork \
 		--kill-child --mount-proc \
 		"$BATS_TEST_DIRNAME/systemd/service" "$folder"
 	assert_success
