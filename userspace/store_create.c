@@ -22,7 +22,7 @@ static int refuse_map(const struct store_map *shape, int value,
 	if (value == EPERM)
 		return error_set(error, EXIT_FAILED, value,
 				 "BPF maps cannot be made: this needs root, or "
-				 "CAP_BPF (and CAP_NET_ADMIN)");
+				 "CAP_BPF");
 	if (value == ENOSYS)
 		return error_set(error, EXIT_FAILED, value,
 				 "this kernel has no bpf(2) "

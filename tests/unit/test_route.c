@@ -302,12 +302,11 @@ static void test_a_walk_visits_all_candidates_in_order(void **state)
 
 static void test_a_record_is_read_as_it_was_put(void **state)
 {
-	static const char *const lines[] = {
-		"reject",
-		"10.0.0.1 --proxy v2 --datapath relay",
+	static const char many[] =
 		"10.0.0.1,[2001:db8::1]:8443,10.0.0.3,10.0.0.4,10.0.0.5,"
-		"10.0.0.6,10.0.0.7,10.0.0.8:65535 --proxy v1",
-	};
+		"10.0.0.6,10.0.0.7,10.0.0.8:65535 --proxy v1";
+	static const char *const lines[] = {
+		"reject", "10.0.0.1 --proxy v2 --datapath relay", many};
 	static const char *const names[] = {"default", "*.a.example", "x"};
 	struct fixture fixture;
 

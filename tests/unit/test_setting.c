@@ -34,11 +34,12 @@ static void test_what_is_printed_is_read_as_the_same(void **state)
 
 		for (unsigned j = 0; j < 3; j++) {
 			char text[SETTING_TEXT_SIZE];
+			enum abi_setting setting = (enum abi_setting)i;
 			uint64_t value = ~values[j];
 
-			setting_format(i, values[j], text);
-			assert_int_equal(setting_parse(i, text, &value, NULL),
-					 0);
+			setting_format(setting, values[j], text);
+			assert_int_equal(
+				setting_parse(setting, text, &value, NULL), 0);
 			assert_int_equal(value, values[j]);
 		}
 	}
