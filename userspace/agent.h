@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "account.h"
 #include "deadline.h"
 #include "limit.h"
 #include "log.h"
@@ -54,6 +55,7 @@ struct thread {
 	struct route_table routes;
 	struct pipes pipes;
 	struct log log;
+	struct accounts accounts;
 	struct abi_counters *counters;
 	uint8_t *buffer;
 	uint8_t *message;

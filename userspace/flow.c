@@ -63,6 +63,14 @@ void flow_phase(struct flow *flow, enum abi_phase phase)
 	flow_record_end(flow);
 }
 
+void flow_outcome(struct flow *flow, enum abi_outcome outcome)
+{
+	struct abi_flow_cold *cold = flow_record_begin(flow);
+
+	cold->outcome = (__u8)outcome;
+	flow_record_end(flow);
+}
+
 /* One switch steps the whole state machine. */
 static void flow_step(struct flow *flow, enum flow_side side, uint32_t events)
 {
@@ -127,7 +135,6 @@ static void flow_record_client(struct flow *flow,
 	struct abi_endpoint local;
 	struct abi_flow_cold *cold;
 	__u64 cookie = 0;
-	__u32 sequence;
 
 	getsockname(fd, (struct sockaddr *)&address, &size);
 	addr_from_sockaddr(&address, &local);
@@ -135,9 +142,9 @@ static void flow_record_client(struct flow *flow,
 	getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size);
 
 	cold = flow_record_begin(flow);
-	sequence = cold->sequence;
-	memset(cold, 0, sizeof(*cold));
-	cold->sequence = sequence;
+	/* All but the sequence: a reader must not find it even now. */
+	memset((char *)cold + sizeof(cold->sequence), 0,
+	       sizeof(*cold) - sizeof(cold->sequence));
 	cold->phase = ABI_PHASE_HELLO;
 	cold->id = __atomic_fetch_add(
 		&flow->thread->agent->store.meta->next_flow_id, 1,
@@ -175,7 +182,7 @@ bool flow_admit(struct flow *flow)
 		flow->pending = true;
 		return true;
 	}
-	flow->cold->outcome = ABI_OUTCOME_LIMITED;
+	flow_outcome(flow, ABI_OUTCOME_LIMITED);
 	flow_reset(flow, "limited");
 	return false;
 }
@@ -222,7 +229,7 @@ void flow_begin(struct thread *thread, struct listening *listening, int fd,
 	if (flow->cold->phase != ABI_PHASE_FREE &&
 	    thread_watch(thread, &flow->end[FLOW_CLIENT],
 			 EPOLLIN | EPOLLRDHUP | EPOLLET, true)) {
-		flow->cold->outcome = ABI_OUTCOME_LIMITED;
+		flow_outcome(flow, ABI_OUTCOME_LIMITED);
 		flow_reset(flow, "limited");
 	}
 }
@@ -261,7 +268,7 @@ static void flow_account(struct flow *flow, const char *how)
 	thread->counters->bytes[0] += bytes[0];
 	thread->counters->bytes[1] += bytes[1];
 	if (cold->route.kind)
-		route_account(store, &cold->route, bytes);
+		accounts_add(&thread->accounts, store, &cold->route, bytes);
 	if (form != ABI_LOG_OFF) {
 		struct log_flow line = {
 			.cold = cold,
@@ -357,7 +364,8 @@ static void flow_expire_idle(struct flow *flow, const char *how)
 		if (way[i].last_ns > last_ns)
 			last_ns = way[i].last_ns;
 	}
-	if (thread->now_ns - last_ns >= flow_wait_ns(flow))
+	/* BPF's clock may be ahead of this turn's. */
+	if (last_ns + flow_wait_ns(flow) <= thread->now_ns)
 		flow_end(flow, how);
 	else
 		deadline_set(&thread->deadlines, flow,

@@ -127,6 +127,9 @@ void flow_give_back(struct thread *thread);
 /** flow_phase() - enter a phase, in the record too. */
 void flow_phase(struct flow *flow, enum abi_phase phase);
 
+/** flow_outcome() - note how the connection ends or was refused. */
+void flow_outcome(struct flow *flow, enum abi_outcome outcome);
+
 /** flow_record_begin() - the record is about to change: readers wait. */
 static inline struct abi_flow_cold *flow_record_begin(struct flow *flow)
 {

@@ -12,7 +12,7 @@ void refuse(struct flow *flow, enum abi_outcome outcome, enum hello_alert alert)
 	int client = flow->end[FLOW_CLIENT].fd;
 	struct thread *thread = flow->thread;
 
-	flow->cold->outcome = (__u8)outcome;
+	flow_outcome(flow, outcome);
 	flow_phase(flow, ABI_PHASE_REFUSE);
 	if (alert) {
 		uint8_t record[HELLO_ALERT_BYTES];
@@ -32,7 +32,7 @@ void refuse_silently(struct flow *flow)
 {
 	struct thread *thread = flow->thread;
 
-	flow->cold->outcome = ABI_OUTCOME_DROPPED;
+	flow_outcome(flow, ABI_OUTCOME_DROPPED);
 	flow_phase(flow, ABI_PHASE_REFUSE);
 	flow_forget_opening(flow);
 	deadline_set(&thread->deadlines, flow, DEADLINE_DROP, thread->now_ns);

@@ -274,13 +274,13 @@ int route_stats_read(const struct store *store, const struct abi_route_key *key,
 }
 
 void route_account(const struct store *store, const struct abi_route_key *key,
-		   const uint64_t bytes[2])
+		   uint64_t flows, const uint64_t bytes[2])
 {
 	struct abi_route_stats stats;
 
 	pthread_mutex_lock(&account_lock);
 	if (!route_stats_read(store, key, &stats)) {
-		stats.flows++;
+		stats.flows += flows;
 		stats.bytes[ABI_FROM_CLIENT] += bytes[ABI_FROM_CLIENT];
 		stats.bytes[ABI_FROM_BACKEND] += bytes[ABI_FROM_BACKEND];
 		bpf_map_update_elem(store->route_stats, key, &stats, BPF_ANY);

@@ -68,13 +68,14 @@ int route_walk(const struct store *store, struct route_table *table,
 	       void *context);
 
 /**
- * route_account() - add a finished flow to its route's figures.
- * @bytes: of the flow, by enum abi_direction.
+ * route_account() - add finished flows to their route's figures.
+ * @flows: how many.
+ * @bytes: of them all, by enum abi_direction.
  *
  * Serialised inside one process. Figures that cannot be kept are dropped.
  */
 void route_account(const struct store *store, const struct abi_route_key *key,
-		   const uint64_t bytes[2]);
+		   uint64_t flows, const uint64_t bytes[2]);
 
 /** route_account_failure() - note a target that could not be reached. */
 void route_account_failure(const struct store *store,

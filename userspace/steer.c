@@ -272,12 +272,12 @@ void steer_read(struct flow *flow)
 		flow->readable[FLOW_CLIENT] =
 			got == AGENT_BUFFER_BYTES || flow->hung[FLOW_CLIENT];
 		if (got <= 0) {
-			flow->cold->outcome = ABI_OUTCOME_CLIENT_GONE;
+			flow_outcome(flow, ABI_OUTCOME_CLIENT_GONE);
 			flow_end(flow, got ? "reset-by-client" : "closed");
 			return;
 		}
 		if (!steer_keep(flow, thread->buffer, (size_t)got)) {
-			flow->cold->outcome = ABI_OUTCOME_LIMITED;
+			flow_outcome(flow, ABI_OUTCOME_LIMITED);
 			flow_reset(flow, "limited");
 			return;
 		}
