@@ -59,6 +59,9 @@ class Lab:
         self.sessions = []
 
     def __enter__(self):
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, leave)
+        remove_orphans()
         subprocess.run([NETLAB, "up", self.name, *self.options], check=True)
         self.path = subprocess.run(
             [NETLAB, "path", self.name], check=True, capture_output=True, text=True
@@ -138,6 +141,21 @@ class Lab:
         return path
 
 
+def leave(number, _frame):
+    """Ended from outside: by an exception, so that all is cleaned up."""
+    raise SystemExit(128 + number)
+
+
+def remove_orphans():
+    """Labs of runs that were killed and could not clean up."""
+    listed = subprocess.run(
+        [NETLAB, "list"], check=True, capture_output=True, text=True
+    ).stdout
+    for number in re.findall(r"^bench-(\d+)$", listed, re.M):
+        if not os.path.exists(f"/proc/{number}"):
+            subprocess.run([NETLAB, "down", f"bench-{number}"], check=False)
+
+
 def listens(pid, port):
     """Whether somebody in the process's network namespace listens there."""
     for table in ("tcp", "tcp6"):
@@ -169,6 +187,20 @@ def end(process, seconds=5.0):
     except subprocess.TimeoutExpired:
         process.kill()
         return process.communicate()
+
+
+def ask(process, seconds):
+    """What a process prints until it ends; it is killed when it takes longer,
+    or when we have to go."""
+    with process:
+        try:
+            return process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.communicate()
+        except BaseException:
+            process.kill()
+            raise
 
 
 def end_session(process, seconds=5.0):

@@ -64,17 +64,13 @@ def exchange(lab, running, words):
     meter = Meter(lab.sessions, running.pids())
     try:
         meter.start()
-        with lab.popen(
+        client = lab.popen(
             "client",
             client_argv(running.address(), words),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-        ) as client:
-            try:
-                output, errors = client.communicate(timeout=PATIENCE_S)
-            except subprocess.TimeoutExpired:
-                client.kill()
-                output, errors = client.communicate()
+        )
+        output, errors = labs.ask(client, PATIENCE_S)
         figures = meter.stop()
     finally:
         served_output, served_errors = labs.end(serving)

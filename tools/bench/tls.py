@@ -58,14 +58,8 @@ def exchange(lab, running, concurrency, seconds):
     argv = [HANDSHAKE, address, port, TLS_NAME, str(concurrency), str(seconds)]
     meter = machine.Meter(lab.sessions, running.pids())
     meter.start()
-    with lab.popen(
-        "client", argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as client:
-        try:
-            output, errors = client.communicate(timeout=load.PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            client.kill()
-            output, errors = client.communicate()
+    client = lab.popen("client", argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    output, errors = labs.ask(client, load.PATIENCE_S)
     figures = meter.stop()
     if not output:
         raise load.LoadFailed(errors.strip()[:300] or "no report")
