@@ -17,6 +17,7 @@ PATIENCE=${PATIENCE:-10}
 LOG_LINES=40
 export NETLAB_IMPAIR=$build/tools/netlab/impair
 
+bats_require_minimum_version 1.5.0
 bats_load_library bats-support
 bats_load_library bats-assert
 
@@ -147,6 +148,7 @@ stop_agent() {
 traffic_serve() {
 	local host=$1
 	shift
+	: >"$lab_path/log/traffic-$host.log"
 	lab_start --log "traffic-$host.log" "$host" \
 		"$build/tests/tools/traffic" serve \
 		--listen 0.0.0.0:443 --listen '[::]:443' "$@"

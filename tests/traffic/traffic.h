@@ -326,6 +326,20 @@ void flow_fail(struct loop *loop, struct flow *flow, enum failure failure,
 	       const char *format, ...) __attribute__((format(printf, 4, 5)));
 /** flow_cut() - end a flow that has END_CUT. */
 void flow_cut(struct loop *loop, struct flow *flow);
+/** flow_take_end() - the other side has ended its stream in order. */
+void flow_take_end(struct loop *loop, struct flow *flow);
+/** flow_take_reset() - the other side has reset the connection. */
+void flow_take_reset(struct loop *loop, struct flow *flow);
+
+/* ---- receive.c, send.c ------------------------------------------------- */
+
+/* Bytes a flow moves each way before others have their turn. */
+#define TURN_BYTES (1u << 20)
+
+/** flow_receive() - Return: whether there is more to do in the next turn. */
+bool flow_receive(struct loop *loop, struct flow *flow);
+/** flow_send() - Return: whether there is more to do in the next turn. */
+bool flow_send(struct loop *loop, struct flow *flow);
 
 /* ---- loop.c ------------------------------------------------------------ */
 
