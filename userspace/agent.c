@@ -18,6 +18,9 @@
 /* Descriptors that are neither a flow's nor a pipe's: maps, listeners, logs. */
 #define AGENT_DESCRIPTORS 128
 
+/* How soon lines are offered again that standard error did not take. */
+#define AGENT_LOG_RETRY_NS 100000000ULL
+
 /** struct task - something to be run in every thread. */
 struct task {
 	struct task *next;
@@ -152,6 +155,10 @@ static int thread_timeout_ms(const struct thread *thread)
 		if (first && (!due || flow_deadline_ns(first) < due))
 			due = flow_deadline_ns(first);
 	}
+	/* Lines that standard error did not take. */
+	if (thread->log.length &&
+	    (!due || due > thread->now_ns + AGENT_LOG_RETRY_NS))
+		due = thread->now_ns + AGENT_LOG_RETRY_NS;
 	if (!due)
 		return -1;
 	if (due <= thread->now_ns)

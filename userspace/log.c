@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "log.h"
 
+#include <errno.h>
 #include <jansson.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,22 +27,58 @@ static bool log_is_journal(void)
 	return known > 0;
 }
 
-static void log_write(const char *text, size_t length)
+/* Where POLLOUT is set, a pipe takes PIPE_BUF bytes at once (pipe(7)), from one
+ * writer; a socket does too. */
+static bool log_has_room(void)
 {
-	while (length) {
-		ssize_t done = write(STDERR_FILENO, text, length);
+	struct pollfd output = {STDERR_FILENO, POLLOUT, 0};
 
-		if (done <= 0)
-			return;
-		text += done;
-		length -= (size_t)done;
+	return poll(&output, 1, 0) == 1 && output.revents & POLLOUT;
+}
+
+/* Whole lines, as many as are taken without blocking: nobody may stall
+ * connections by not reading what is said of them. Return: bytes. */
+static size_t log_write(const char *text, size_t length)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	size_t done = 0;
+
+	pthread_mutex_lock(&lock);
+	while (done < length && log_has_room()) {
+		size_t left = length - done;
+		const char *end = memrchr(text + done, '\n',
+					  left < PIPE_BUF ? left : PIPE_BUF);
+		ssize_t wrote = write(STDERR_FILENO, text + done,
+				      (size_t)(end + 1 - (text + done)));
+
+		if (wrote < 0 && errno == EINTR)
+			continue;
+		if (wrote < 0) /* nobody will ever read it */
+			wrote = (ssize_t)left;
+		done += (size_t)wrote;
 	}
+	pthread_mutex_unlock(&lock);
+	return done;
 }
 
 void log_flush(struct log *log)
 {
-	log_write(log->buffer, log->length);
-	log->length = 0;
+	size_t done = log_write(log->buffer, log->length);
+
+	log->length -= done;
+	memmove(log->buffer, log->buffer + done, log->length);
+}
+
+/* Return: whether there is room for a line. */
+static bool log_make_room(struct log *log)
+{
+	if (log->length + LOG_LINE_MAX > sizeof(log->buffer))
+		log_flush(log);
+	if (log->length + LOG_LINE_MAX > sizeof(log->buffer)) {
+		log->lost++;
+		return false;
+	}
+	return true;
 }
 
 /* The texts of one line, made once for both forms. */
@@ -174,8 +214,18 @@ void log_flow(struct log *log, const struct log_flow *flow, enum abi_log form)
 	struct log_words words;
 	char *line;
 
-	if (log->length + LOG_LINE_MAX > sizeof(log->buffer))
-		log_flush(log);
+	if (!log_make_room(log))
+		return;
+	if (log->lost) {
+		log->length += (size_t)snprintf(
+			log->buffer + log->length, LOG_LINE_MAX,
+			"snictld: %lu lines were lost: standard error took "
+			"none\n",
+			log->lost);
+		log->lost = 0;
+		if (!log_make_room(log))
+			return;
+	}
 	line = log->buffer + log->length;
 	log_words(flow, &words);
 	log->length += form == ABI_LOG_JSON
@@ -203,5 +253,5 @@ void log_say(enum log_level level, const char *format, ...)
 	if (used > sizeof(line) - 1)
 		used = sizeof(line) - 1;
 	line[used] = '\n';
-	log_write(line, used + 1);
+	(void)log_write(line, used + 1);
 }

@@ -12,9 +12,13 @@
 /* The longest line: a name and a target, both escaped, and the figures. */
 #define LOG_LINE_MAX 2048
 
-/** struct log - lines of one thread that are not written yet. */
+/**
+ * struct log - lines of one thread that are not written yet.
+ * @lost: lines that found no room since standard error takes nothing.
+ */
 struct log {
 	size_t length;
+	unsigned long lost;
 	char buffer[LOG_BUFFER_BYTES];
 };
 
@@ -36,7 +40,12 @@ struct log_flow {
 /** log_flow() - put a line into the buffer. @form: enum abi_log. */
 void log_flow(struct log *log, const struct log_flow *flow, enum abi_log form);
 
-/** log_flush() - write the lines to standard error. */
+/**
+ * log_flush() - write the lines to standard error, as many as it takes now.
+ *
+ * Never blocks: what is not taken stays for the next time, and what finds no
+ * room then is lost, and the number of lines told as soon as there is.
+ */
 void log_flush(struct log *log);
 
 /* Syslog levels, so that the journal sorts the lines. */
