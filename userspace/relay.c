@@ -65,11 +65,11 @@ static enum relay_status relay_blocked(struct relay *relay, int error)
 	if (error != EAGAIN)
 		return RELAY_BROKEN_SINK;
 	relay->flow->blocked[relay->direction] = true;
-	if (!relay->flow->watches_out[side]) {
-		relay->flow->watches_out[side] = true;
-		thread_watch(relay->flow->thread, relay->sink,
-			     EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, false);
-	}
+	if (!relay->flow->watches_out[side] &&
+	    thread_watch(relay->flow->thread, relay->sink,
+			 EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, false))
+		return RELAY_BROKEN_SINK;
+	relay->flow->watches_out[side] = true;
 	return RELAY_BLOCKED;
 }
 
@@ -96,11 +96,24 @@ static enum relay_status relay_finish(struct relay *relay)
 	/* The second end needs no shutdown: both sockets are closed now. */
 	if (flow->direction[!relay->direction] & FLOW_SHUT)
 		return RELAY_FINISHED;
-	shutdown(relay->sink->fd, SHUT_WR);
+	if (shutdown(relay->sink->fd, SHUT_WR))
+		return RELAY_BROKEN_SINK;
 	flow->hot->direction[relay->direction].last_ns = flow->thread->now_ns;
 	deadline_set(&flow->thread->deadlines, flow, DEADLINE_HALF_CLOSE,
 		     flow->thread->now_ns);
 	return RELAY_FINISHED;
+}
+
+/* Take from the source what the sink has got. Should that ever fail, a RST is
+ * better than the same bytes twice. */
+static bool relay_consume(struct relay *relay, size_t bytes)
+{
+	ssize_t got;
+
+	do {
+		got = recv(relay->source->fd, NULL, bytes, MSG_TRUNC);
+	} while (got < 0 && errno == EINTR);
+	return got == (ssize_t)bytes;
 }
 
 static enum relay_status relay_copy(struct relay *relay)
@@ -117,8 +130,9 @@ static enum relay_status relay_copy(struct relay *relay)
 	sent = send(relay->sink->fd, buffer, (size_t)seen, MSG_NOSIGNAL);
 	if (sent < 0)
 		return relay_blocked(relay, errno);
-	(void)recv(relay->source->fd, NULL, (size_t)sent, MSG_TRUNC);
 	relay_count(relay, (size_t)sent);
+	if (!relay_consume(relay, (size_t)sent))
+		return RELAY_BROKEN_SOURCE;
 	if (seen == AGENT_BUFFER_BYTES)
 		flow->direction[relay->direction] |= FLOW_BULK;
 	if (sent < seen)
