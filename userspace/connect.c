@@ -8,6 +8,7 @@
 #include "addr.h"
 #include "cleanup.h"
 #include "flow.h"
+#include "listen.h"
 #include "setting.h"
 
 static const struct abi_endpoint *connect_target(const struct flow *flow)
@@ -54,8 +55,12 @@ static int connect_begin(struct flow *flow)
 			    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int error;
 
-	if (fd < 0)
-		return -errno;
+	if (fd < 0) {
+		error = errno;
+		if (listen_is_short(error))
+			listen_pause(flow->thread);
+		return -error;
+	}
 	connect_options(flow, fd);
 	connect_record(flow, fd);
 	if (connect(fd, (struct sockaddr *)&address, size) &&
@@ -79,6 +84,9 @@ static void connect_failed(struct flow *flow, int error)
 
 	if (flow->end[FLOW_BACKEND].fd >= 0)
 		close(take_fd(&flow->end[FLOW_BACKEND].fd));
+	/* Said of this socket, not of the next target's. */
+	flow->readable[FLOW_BACKEND] = false;
+	flow->hung[FLOW_BACKEND] = false;
 	flow->error = error;
 	thread->counters->connect_failures++;
 	route_account_failure(&thread->agent->store, &flow->cold->route,

@@ -32,13 +32,18 @@ void listen_pause(struct thread *thread)
 void listen_resume(struct thread *thread)
 {
 	thread->paused_until_ns = 0;
-	for (struct acceptor *one = thread->acceptors; one; one = one->next)
-		thread_watch(thread, &one->watch, EPOLLIN, false);
+	for (struct acceptor *one = thread->acceptors; one; one = one->next) {
+		/* One that could not be added before is added now. */
+		if (thread_watch(thread, &one->watch, EPOLLIN, false) &&
+		    thread_watch(thread, &one->watch, EPOLLIN, true))
+			thread->paused_until_ns =
+				thread->now_ns + LISTEN_PAUSE_NS;
+	}
 }
 
 /* The kernel reports a connection that died in the queue as an error of
  * accept(); it says nothing about the listener. */
-static bool listen_is_short(int error)
+bool listen_is_short(int error)
 {
 	return error == EMFILE || error == ENFILE || error == ENOBUFS ||
 	       error == ENOMEM;
@@ -183,8 +188,9 @@ static void listen_attach(struct thread *thread, void *context)
 		one->thread = thread;
 		one->next = thread->acceptors;
 		thread->acceptors = one;
-		thread_watch(thread, &one->watch,
-			     thread->paused_until_ns ? 0 : EPOLLIN, true);
+		if (thread_watch(thread, &one->watch,
+				 thread->paused_until_ns ? 0 : EPOLLIN, true))
+			listen_pause(thread);
 	}
 }
 

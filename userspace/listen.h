@@ -51,6 +51,11 @@ int listen_sync(struct agent *agent);
 /** listen_stop() - accept what is queued, then close every listener. */
 void listen_stop(struct agent *agent);
 
+/**
+ * listen_is_short() - does this errno say that descriptors or memory are short?
+ */
+bool listen_is_short(int error);
+
 /** listen_pause() - accept nothing for a moment: descriptors are short. */
 void listen_pause(struct thread *thread);
 

@@ -105,7 +105,7 @@ static void worker_turn(struct worker *worker)
 		    agent_now_ns() >= worker->drain_until_ns)
 			worker->stopping = true;
 	} else if (!worker->stopping) {
-		worker->retry = listen_sync(&worker->agent) == -EAGAIN;
+		worker->retry = listen_sync(&worker->agent) != 0;
 	}
 }
 
@@ -146,7 +146,7 @@ int worker_run(const struct worker_options *options, int ready)
 	}
 	worker.polls[WORKER_DRAINED] =
 		(struct pollfd){worker.agent.wake_main, POLLIN, 0};
-	worker.retry = listen_sync(&worker.agent) == -EAGAIN;
+	worker.retry = listen_sync(&worker.agent) != 0;
 	(void)!write(ready, "", 1);
 	close(ready);
 	while (!worker.stopping)
