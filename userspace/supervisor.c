@@ -36,6 +36,8 @@ static void supervisor_catch(void)
 
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
+	/* Nobody reads standard error any more: that ends nothing. */
+	signal(SIGPIPE, SIG_IGN);
 }
 
 /* The caller has blocked the signals, and the child leaves them so: with our
