@@ -167,10 +167,11 @@ class Running:
             self._check_datapath()
         return self
 
-    def map_bytes(self):
+    def capacity(self):
+        """Flows that it has set memory aside for."""
         if not self.contender.ours:
             return 0
-        return json.loads(self.snictl("status", "--json"))["maps"]["memory_bytes"]
+        return json.loads(self.snictl("status", "--json"))["flows"]["capacity"]
 
     def _check_datapath(self):
         """Where a data path is off, flows go by another one: not what the row

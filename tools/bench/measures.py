@@ -251,7 +251,7 @@ def parked(lab, running, words, count):
         "failures": load.failures(sent, served),
         "complaint": (errors + served_errors).strip()[:300],
         "flows": count,
-        "whole_bytes": during["process"],
+        "before_bytes": before["process"],
         "process_bytes": during["process"] - before["process"],
         "slab_bytes": during["slab"] - before["slab"],
         "available_bytes": before["available"] - during["available"],
@@ -260,7 +260,7 @@ def parked(lab, running, words, count):
 
 IDLE_METRICS = (
     Metric("process_b", "memory of the process, growth", "bytes/flow", LESS),
-    Metric("whole_b", "memory of the process, all of it", "bytes/flow", LESS),
+    Metric("whole_b", "with its share of what it had before", "bytes/flow", LESS),
     Metric("kernel_b", "memory of the kernel, all hosts", "bytes/flow", LESS),
 )
 
@@ -268,14 +268,17 @@ IDLE_METRICS = (
 def sample_idle(lab, running, variant, _seconds):
     """Flows that have exchanged one message and wait. The kernel's part holds
     the sockets of client and backend too: forwarding shows how much that is.
-    All of the process: with what it had before, and with BPF maps."""
+    What a process had before, mapped BPF maps among it, is shared by the
+    flows that it has room for; by those that there are where it has no such
+    number."""
     count = flows_for(running, idle_flows() if variant == "most" else int(variant))
     words = ["--shape", "idle", "--message", 1]
     figures = parked(lab, running, words, count)
     return finish(
         figures,
         process_b=figures["process_bytes"] / count,
-        whole_b=(figures["whole_bytes"] + running.map_bytes()) / count,
+        whole_b=figures["process_bytes"] / count
+        + figures["before_bytes"] / (running.capacity() or count),
         kernel_b=figures["slab_bytes"] / count,
     )
 
