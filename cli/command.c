@@ -12,6 +12,8 @@ const struct option_row option_table[OPTION_COUNT] = {
 			  "the file that keeps every change"},
 	[OPTION_HELP] = {"help", NULL, COMPLETE_NOTHING,
 			 "explain the command instead of running it"},
+	[OPTION_VERSION] = {"version", NULL, COMPLETE_NOTHING,
+			    "as the command version"},
 	[OPTION_JSON] = {"json", NULL, COMPLETE_NOTHING,
 			 "print JSON, for programs"},
 	[OPTION_PROXY] = {"proxy", "off|v1|v2", COMPLETE_PROXY,

@@ -43,6 +43,7 @@ enum option_id {
 	OPTION_RUN_DIR,
 	OPTION_STATE,
 	OPTION_HELP,
+	OPTION_VERSION,
 	OPTION_JSON,
 	OPTION_PROXY,
 	OPTION_DATAPATH,
@@ -60,7 +61,8 @@ enum option_id {
 /* These stand anywhere; all others only with the commands that list them. */
 #define OPTION_GLOBAL                                                          \
 	(OPTION_BIT(OPTION_BPFFS) | OPTION_BIT(OPTION_RUN_DIR) |               \
-	 OPTION_BIT(OPTION_STATE) | OPTION_BIT(OPTION_HELP))
+	 OPTION_BIT(OPTION_STATE) | OPTION_BIT(OPTION_HELP) |                  \
+	 OPTION_BIT(OPTION_VERSION))
 /* Work, but are for the build and not for people. */
 #define OPTION_HIDDEN OPTION_BIT(OPTION_MDOC)
 
@@ -148,7 +150,8 @@ bool command_is_noun(const char *word);
  * @words:    without the program's name.
  * @ret_call: its pointers point into @words; written only on success.
  *
- * --help turns whatever it stands beside into the command "help".
+ * --help turns whatever it stands beside into the command "help", --version
+ * into "version".
  *
  * Return: 0, or -EINVAL with a sentence (EXIT_USAGE).
  */

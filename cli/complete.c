@@ -6,11 +6,11 @@
 #include <string.h>
 #include "../userspace/addr.h"
 #include "../userspace/flow_read.h"
-#include "../userspace/listener.h"
 #include "../userspace/setting.h"
 #include "../userspace/state.h"
 #include "../userspace/words.h"
 #include "command.h"
+#include "reader.h"
 
 #define PLACES_MAX (2 + COMMAND_PARAMETERS_MAX)
 
@@ -178,16 +178,15 @@ static void offer_files(const struct cursor *cursor)
 
 static void offer_listeners(const struct cursor *cursor)
 {
-	AUTO_STORE store = STORE_NONE;
-	struct listener_list list;
+	AUTO_READER reader = READER_NONE;
+	const struct listener_list *list = &reader.listeners;
 	char text[ADDR_TEXT_SIZE];
 
-	if (store_open(&cursor->paths, STORE_READ, &store, NULL) ||
-	    listener_list_read(&store, &list, NULL))
+	if (reader_open(&reader, &cursor->paths, NULL))
 		return;
-	for (size_t i = 0; i < list.count; i++)
+	for (size_t i = 0; i < list->count; i++)
 		offer(cursor,
-		      addr_format_listener(&list.row[i].endpoint, text));
+		      addr_format_listener(&list->row[i].endpoint, text));
 }
 
 static bool is_in_table(const struct cursor *cursor,
@@ -246,7 +245,7 @@ static void offer_flows(const struct cursor *cursor, enum complete kind)
 
 	if (store_open(&cursor->paths, STORE_READ, &store, NULL))
 		return;
-	for (uint32_t i = 0; i < store.meta->flow_capacity; i++) {
+	for (uint32_t i = 0; i < store.flow_capacity; i++) {
 		if (!flow_read(&store, i, &flow))
 			offer_flow(cursor, kind, &flow.cold);
 	}

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 #include "../userspace/addr.h"
+#include "../userspace/nearest.h"
 #include "../userspace/words.h"
-#include "nearest.h"
 #include "output.h"
 #include "route_view.h"
 
@@ -61,7 +61,7 @@ static const char *scope_text(const struct route_view *view, uint32_t scope,
 			      char *text)
 {
 	const struct listener *listener =
-		scope ? listener_list_find(&view->listeners, scope) : NULL;
+		scope ? listener_list_find(&view->maps.listeners, scope) : NULL;
 
 	return listener ? addr_format_listener(&listener->endpoint, text)
 			: NULL;
@@ -259,7 +259,8 @@ static json_t *explain(struct explanation *asked)
 	asked->candidates = json_array();
 	asked->near = json_array();
 	asked->query.listener_id = view->on_id;
-	route_walk(&view->store, &table, &asked->query, keep_candidate, asked);
+	route_walk(&view->maps.store, &table, &asked->query, keep_candidate,
+		   asked);
 	route_table_close(&table);
 	find_near(asked);
 	return json_pack("{s:s, s:s?, s:O?, s:s, s:o, s:o}", "name",

@@ -5,12 +5,12 @@
 #include "../userspace/addr.h"
 #include "../userspace/control.h"
 #include "../userspace/flow_read.h"
-#include "../userspace/listener.h"
 #include "../userspace/number.h"
 #include "../userspace/words.h"
 #include "command.h"
 #include "object.h"
 #include "output.h"
+#include "reader.h"
 
 /** struct flow_texts - what both forms of a flow need as text. */
 struct flow_texts {
@@ -165,35 +165,19 @@ static void list_one(struct listing *listing, const struct flow_record *flow,
 			    in, out});
 }
 
-static int open_reader(const struct invocation *call, struct store *store,
-		       struct listener_list *listeners, struct error *error)
-{
-	int ret = store_open(&call->paths, STORE_READ, store, error);
-
-	if (ret)
-		return ret;
-	ret = listener_list_read(store, listeners, NULL);
-	if (ret)
-		return error_set(error, EXIT_FAILED, ret,
-				 "cannot read the listeners: %s",
-				 strerror(-ret));
-	return 0;
-}
-
 int flow_list_main(const struct invocation *call, struct error *error)
 {
-	AUTO_STORE store = STORE_NONE;
-	struct listener_list listeners;
+	AUTO_READER reader = READER_NONE;
 	struct flow_record flow;
 	struct listing listing;
-	int ret = open_reader(call, &store, &listeners, error);
+	int ret = reader_open(&reader, &call->paths, error);
 
 	if (ret)
 		return ret;
 	listing_begin(&listing, call->option[OPTION_JSON], columns);
-	for (uint32_t i = 0; i < store.meta->flow_capacity; i++) {
-		if (!flow_read(&store, i, &flow))
-			list_one(&listing, &flow, &listeners);
+	for (uint32_t i = 0; i < reader.store.flow_capacity; i++) {
+		if (!flow_read(&reader.store, i, &flow))
+			list_one(&listing, &flow, &reader.listeners);
 	}
 	return listing_end(&listing);
 }
@@ -253,24 +237,23 @@ static int parse_id(const char *text, uint64_t *ret_id, struct error *error)
 
 int flow_show_main(const struct invocation *call, struct error *error)
 {
-	AUTO_STORE store = STORE_NONE;
-	struct listener_list listeners;
+	AUTO_READER reader = READER_NONE;
 	struct flow_record flow;
 	uint64_t id;
 	int ret = parse_id(call->argument[0], &id, error);
 
 	if (!ret)
-		ret = open_reader(call, &store, &listeners, error);
+		ret = reader_open(&reader, &call->paths, error);
 	if (ret)
 		return ret;
-	if (flow_find(&store, id, &flow))
+	if (flow_find(&reader.store, id, &flow))
 		return error_set(error, EXIT_FAILED, ENOENT,
 				 "there is no flow %s: it has ended, or never "
 				 "was",
 				 call->argument[0]);
 	if (call->option[OPTION_JSON])
-		return output_json(flow_object(&flow, &listeners));
-	show_page(&flow, &listeners);
+		return output_json(flow_object(&flow, &reader.listeners));
+	show_page(&flow, &reader.listeners);
 	return 0;
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <errno.h>
-#include <string.h>
 #include "../userspace/addr.h"
 #include "agent_view.h"
 #include "edit.h"
 #include "output.h"
+#include "reader.h"
 
 /* Makes the agent look at the map; NULL in @ret_answer: there is none. */
 static int tell_agent(const struct invocation *call, json_t **ret_answer,
@@ -109,24 +109,17 @@ static void list_one(struct listing *listing, const struct listener *listener,
 
 int listen_list_main(const struct invocation *call, struct error *error)
 {
-	AUTO_STORE store = STORE_NONE;
+	AUTO_READER reader = READER_NONE;
 	json_auto_t *answer = NULL;
-	struct listener_list list;
 	struct listing listing;
-	int ret;
+	int ret = reader_open(&reader, &call->paths, error);
 
-	ret = store_open(&call->paths, STORE_READ, &store, error);
 	if (ret)
 		return ret;
-	ret = listener_list_read(&store, &list, NULL);
-	if (ret)
-		return error_set(error, EXIT_FAILED, ret,
-				 "cannot read the listeners: %s",
-				 strerror(-ret));
 	/* Without an agent the rows are still worth printing. */
 	agent_ask(&call->paths, "status", &answer, NULL);
 	listing_begin(&listing, call->option[OPTION_JSON], columns);
-	for (size_t i = 0; i < list.count; i++)
-		list_one(&listing, &list.row[i], answer);
+	for (size_t i = 0; i < reader.listeners.count; i++)
+		list_one(&listing, &reader.listeners.row[i], answer);
 	return listing_end(&listing);
 }

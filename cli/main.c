@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* snictl: the command line. Its commands are in command.c. */
+#include <ctype.h>
 #include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include "command.h"
 
-static int report(const struct error *error)
+/* The words of files and of agents are quoted in errors: they must not steer
+ * the terminal, nor make two lines of one. */
+static int report(struct error *error)
 {
+	for (char *c = error->text; *c; c++) {
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
+	}
 	fprintf(stderr, "snictl: %s\n", error->text);
 	return error->status ? (int)error->status : EXIT_FAILED;
 }

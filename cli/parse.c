@@ -2,8 +2,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "../userspace/nearest.h"
 #include "command.h"
-#include "nearest.h"
 
 /* Noun, verb and parameters; one more, to be named as too many. */
 #define PLACES_MAX (2 + COMMAND_PARAMETERS_MAX + 1)
@@ -328,6 +328,8 @@ int command_parse(int count, char *const *words, struct invocation *ret_call,
 
 	if (!ret && call.option[OPTION_HELP]) {
 		ret = ask_help(&scan);
+	} else if (!ret && call.option[OPTION_VERSION]) {
+		call.command = command_find("version", NULL);
 	} else if (!ret && !call.command) {
 		ret = find_command(&scan);
 		if (!ret)

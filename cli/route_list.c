@@ -4,8 +4,8 @@
 #include <string.h>
 #include <time.h>
 #include "../userspace/addr.h"
+#include "../userspace/nearest.h"
 #include "../userspace/words.h"
-#include "nearest.h"
 #include "object.h"
 #include "output.h"
 #include "route_view.h"

@@ -26,7 +26,7 @@ static int find_on(const struct invocation *call, struct route_view *view,
 {
 	if (!view->scoped)
 		return 0;
-	view->on_id = listener_list_id(&view->listeners, &view->on);
+	view->on_id = listener_list_id(&view->maps.listeners, &view->on);
 	if (view->on_id)
 		return 0;
 	return error_set(error, EXIT_FAILED, ENOENT,
@@ -41,17 +41,13 @@ int route_view_open(const struct invocation *call, struct route_view *view,
 	int ret = parse_on(call, view, error);
 
 	if (!ret)
-		ret = store_open(&call->paths, STORE_READ, &view->store, error);
+		ret = reader_open(&view->maps, &call->paths, error);
 	if (!ret)
-		ret = state_load(&view->store, &view->config, error);
+		ret = state_load(&view->maps.store, &view->config, error);
 	if (ret)
 		return ret;
-	ret = listener_list_read(&view->store, &view->listeners, NULL);
-	if (!ret)
-		ret = tally_read(&view->store, &view->tally);
-	if (ret)
-		return error_set(error, EXIT_FAILED, ret,
-				 "cannot read the maps: %s", strerror(-ret));
+	if (tally_read(&view->maps.store, &view->tally))
+		return error_set(error, EXIT_FAILED, ENOMEM, "out of memory");
 	return find_on(call, view, error);
 }
 
@@ -59,7 +55,7 @@ void route_view_done(struct route_view *view)
 {
 	tally_done(&view->tally);
 	config_done(&view->config);
-	store_close(&view->store);
+	reader_close(&view->maps);
 }
 
 bool route_view_shows(const struct route_view *view,
@@ -77,14 +73,14 @@ void route_view_figures(const struct route_view *view,
 	struct abi_route_key key;
 	struct pattern pattern;
 	struct tally_row row;
-	uint32_t scope =
-		route->scoped ? listener_list_id(&view->listeners, &route->on)
-			      : 0;
+	uint32_t scope = route->scoped ? listener_list_id(&view->maps.listeners,
+							  &route->on)
+				       : 0;
 
 	config_route_pattern(route, &pattern);
-	route_key(&view->store, scope, &pattern, &key);
+	route_key(&view->maps.store, scope, &pattern, &key);
 	/* Figures that cannot be read are as those that were never kept. */
-	route_stats_read(&view->store, &key, &figures.stats);
+	route_stats_read(&view->maps.store, &key, &figures.stats);
 	row = tally_find(&view->tally, &key);
 	figures.live = row.live;
 	for (int i = ABI_FROM_CLIENT; i <= ABI_FROM_BACKEND; i++)

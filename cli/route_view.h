@@ -3,10 +3,10 @@
 #ifndef SNICTL_ROUTE_VIEW_H
 #define SNICTL_ROUTE_VIEW_H
 
-#include "../userspace/listener.h"
 #include "../userspace/route.h"
 #include "../userspace/state.h"
 #include "command.h"
+#include "reader.h"
 #include "tally.h"
 
 /**
@@ -15,9 +15,8 @@
  * @on_id: its id, else 0.
  */
 struct route_view {
-	struct store store;
+	struct reader maps;
 	struct config config;
-	struct listener_list listeners;
 	struct tally tally;
 	struct abi_endpoint on;
 	uint32_t on_id;
@@ -31,7 +30,7 @@ struct route_figures {
 	uint64_t bytes[2];
 };
 
-#define ROUTE_VIEW_NONE ((struct route_view){.store = STORE_NONE})
+#define ROUTE_VIEW_NONE ((struct route_view){.maps = READER_NONE})
 
 /**
  * route_view_open() - read the maps, and --on.

@@ -4,19 +4,19 @@
 #include "../userspace/addr.h"
 #include "../userspace/cleanup.h"
 #include "../userspace/flow_read.h"
-#include "../userspace/listener.h"
 #include "../userspace/state.h"
 #include "../userspace/words.h"
 #include "agent_view.h"
 #include "command.h"
 #include "output.h"
+#include "reader.h"
 
 #define PATH_SIZE 4096
 
 /**
  * struct status - what the page is made of.
  * @agent:      its answer, or NULL: then @agent_error says why.
- * @is_loaded:  false: @maps_error says why, and there are no figures.
+ * @is_loaded:  false: @maps_error says why, and the figures are 0.
  * @flows:      by enum abi_phase.
  * @kept_aside: the latest damaged state file, where @kept_count.
  */
@@ -25,11 +25,10 @@ struct status {
 	struct error agent_error;
 	bool is_loaded;
 	struct error maps_error;
-	struct listener_list listeners;
+	struct reader maps;
 	size_t routes;
 	uint64_t flows[ABI_PHASE_COUNT];
 	uint64_t flow_count;
-	uint32_t flow_capacity;
 	uint64_t memory_bytes;
 	unsigned kept_count;
 	char kept_aside[PATH_SIZE];
@@ -38,12 +37,12 @@ struct status {
 /* ---- gathering ------------------------------------------------------------
  */
 
-static void count_flows(const struct store *store, struct status *status)
+static void count_flows(struct status *status)
 {
+	const struct store *store = &status->maps.store;
 	struct flow_record flow;
 
-	status->flow_capacity = store->meta->flow_capacity;
-	for (uint32_t i = 0; i < status->flow_capacity; i++) {
+	for (uint32_t i = 0; i < store->flow_capacity; i++) {
 		if (flow_read(store, i, &flow) ||
 		    flow.cold.phase >= ABI_PHASE_COUNT)
 			continue;
@@ -54,31 +53,25 @@ static void count_flows(const struct store *store, struct status *status)
 
 static int read_maps(const struct invocation *call, struct status *status)
 {
-	AUTO_STORE store = STORE_NONE;
 	AUTO_CONFIG config = {.listeners = NULL};
-	struct error *error = &status->maps_error;
-	int ret;
+	struct reader *maps = &status->maps;
+	int ret = reader_open(maps, &call->paths, &status->maps_error);
 
-	ret = store_open(&call->paths, STORE_READ, &store, error);
 	if (!ret)
-		ret = state_load(&store, &config, error);
+		ret = state_load(&maps->store, &config, &status->maps_error);
 	if (ret)
 		return ret;
-	ret = listener_list_read(&store, &status->listeners, NULL);
-	if (ret)
-		return error_set(error, EXIT_FAILED, ret,
-				 "cannot read the listeners: %s",
-				 strerror(-ret));
 	status->is_loaded = true;
 	status->routes = config.route_count;
-	status->memory_bytes = store_memory(&store);
-	count_flows(&store, status);
+	status->memory_bytes = store_memory(&maps->store);
+	count_flows(status);
 	return 0;
 }
 
 static void gather(const struct invocation *call, struct status *status)
 {
 	memset(status, 0, sizeof(*status));
+	status->maps = READER_NONE;
 	agent_ask(&call->paths, "status", &status->agent, &status->agent_error);
 	read_maps(call, status);
 	status->kept_count = state_kept_aside(&call->paths, status->kept_aside,
@@ -138,9 +131,9 @@ static void print_listeners(const struct status *status)
 	char port[ADDR_TEXT_SIZE], text[AGENT_SENTENCE_SIZE];
 	const char *label = "Listeners";
 
-	for (size_t i = 0; i < status->listeners.count; i++) {
+	for (size_t i = 0; i < status->maps.listeners.count; i++) {
 		const struct abi_endpoint *endpoint =
-			&status->listeners.row[i].endpoint;
+			&status->maps.listeners.row[i].endpoint;
 		struct listener_view view;
 
 		agent_listener(status->agent, endpoint, &view);
@@ -195,7 +188,7 @@ static void print_maps(const struct status *status)
 	}
 	output_field("Flows", "%llu of at most %u%s",
 		     (unsigned long long)status->flow_count,
-		     status->flow_capacity, phases);
+		     status->maps.store.flow_capacity, phases);
 	output_field("Routes", "%zu", status->routes);
 	output_field("Memory", "%s in maps",
 		     output_bytes(status->memory_bytes, memory));
@@ -244,8 +237,8 @@ static json_t *listeners_object(const struct status *status)
 	json_t *array = json_array();
 	struct listener_view view;
 
-	for (size_t i = 0; i < status->listeners.count; i++) {
-		const struct listener *row = &status->listeners.row[i];
+	for (size_t i = 0; i < status->maps.listeners.count; i++) {
+		const struct listener *row = &status->maps.listeners.row[i];
 
 		agent_listener(status->agent, &row->endpoint, &view);
 		json_array_append_new(array, agent_listener_object(row, &view));
@@ -262,8 +255,9 @@ static json_t *flows_object(const struct status *status)
 				    json_integer((json_int_t)status->flows[i]));
 	json_object_set_new(object, "total",
 			    json_integer((json_int_t)status->flow_count));
-	json_object_set_new(object, "capacity",
-			    json_integer((json_int_t)status->flow_capacity));
+	json_object_set_new(
+		object, "capacity",
+		json_integer((json_int_t)status->maps.store.flow_capacity));
 	return object;
 }
 
@@ -316,5 +310,6 @@ int status_main(const struct invocation *call, struct error *error)
 	else if (!ret && !status->is_loaded)
 		ret = (int)status->maps_error.status;
 	json_decref(status->agent);
+	reader_close(&status->maps);
 	return ret;
 }

@@ -35,7 +35,7 @@ static void merge(struct tally *tally)
 
 int tally_read(const struct store *store, struct tally *ret_tally)
 {
-	uint32_t capacity = store->meta->flow_capacity;
+	uint32_t capacity = store->flow_capacity;
 	struct tally tally = {calloc(capacity, sizeof(*tally.rows)), 0};
 	struct flow_record flow;
 

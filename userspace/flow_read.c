@@ -65,7 +65,7 @@ int flow_find(const struct store *store, uint64_t id,
 {
 	struct flow_record record;
 
-	for (uint32_t i = 0; i < store->meta->flow_capacity; i++) {
+	for (uint32_t i = 0; i < store->flow_capacity; i++) {
 		if (__atomic_load_n(&store->cold[i].id, __ATOMIC_RELAXED) != id)
 			continue;
 		if (flow_read(store, i, &record) || record.cold.id != id)

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+#include "../../userspace/flow_read.h"
+
+#define CAPACITY 4
+#define READS 200000
+
+static struct abi_flow_cold cold[CAPACITY];
+static struct abi_flow_hot hot[CAPACITY];
+static struct abi_counters counters[ABI_THREADS_MAX];
+static const struct store store = {
+	.hot = hot,
+	.cold = cold,
+	.counters = counters,
+	.flow_capacity = CAPACITY,
+};
+
+static int begin(void **state)
+{
+	(void)state;
+	memset(cold, 0, sizeof(cold));
+	memset(hot, 0, sizeof(hot));
+	memset(counters, 0, sizeof(counters));
+	return 0;
+}
+
+static void test_free_slots_are_none(void **state)
+{
+	struct flow_record flow;
+
+	(void)state;
+	cold[1].id = 7;
+	assert_int_equal(flow_read(&store, 1, &flow), -ENOENT);
+	assert_int_equal(flow_find(&store, 7, &flow), -ENOENT);
+}
+
+static void test_both_halves_are_copied(void **state)
+{
+	struct flow_record flow;
+
+	(void)state;
+	cold[2].phase = ABI_PHASE_RELAY;
+	cold[2].id = 7;
+	hot[2].direction[ABI_FROM_CLIENT].bytes = 1;
+	hot[2].direction[ABI_FROM_BACKEND].packets = 2;
+	hot[2].direction[ABI_FROM_BACKEND].last_ns = 3;
+	assert_int_equal(flow_find(&store, 7, &flow), 0);
+	assert_memory_equal(&flow.cold, &cold[2], sizeof(cold[2]));
+	assert_memory_equal(&flow.hot, &hot[2], sizeof(hot[2]));
+	assert_int_equal(flow_find(&store, 8, &flow), -ENOENT);
+	assert_int_equal(flow.cold.id, 7);
+}
+
+static void test_a_writer_that_died_is_no_endless_wait(void **state)
+{
+	struct flow_record flow = {.cold.id = 1};
+
+	(void)state;
+	cold[0].phase = ABI_PHASE_RELAY;
+	cold[0].sequence = 3;
+	assert_int_equal(flow_read(&store, 0, &flow), -EBUSY);
+	assert_int_equal(flow.cold.id, 1);
+}
+
+/* ---- beside a writer ------------------------------------------------------
+ */
+
+static bool ends;
+
+/* The slot goes from flow to flow; all fields of one have the same number. */
+static void *write_flows(void *context)
+{
+	struct abi_flow_cold *slot = &cold[0];
+
+	for (uint64_t n = 1; !__atomic_load_n(&ends, __ATOMIC_RELAXED); n++) {
+		__atomic_store_n(&slot->sequence, slot->sequence + 1,
+				 __ATOMIC_RELAXED);
+		__atomic_thread_fence(__ATOMIC_RELEASE);
+		slot->phase = ABI_PHASE_RELAY;
+		slot->id = n;
+		slot->accepted_ns = n;
+		memset(slot->name, (int)(n & 0xff), sizeof(slot->name));
+		slot->thread = (uint32_t)n;
+		__atomic_store_n(&hot[0].direction[0].bytes, n,
+				 __ATOMIC_RELAXED);
+		__atomic_store_n(&slot->sequence, slot->sequence + 1,
+				 __ATOMIC_RELEASE);
+	}
+	return context;
+}
+
+static void assert_one_flow(const struct flow_record *flow)
+{
+	uint64_t n = flow->cold.id;
+
+	assert_int_equal(flow->cold.accepted_ns, n);
+	assert_int_equal(flow->cold.thread, (uint32_t)n);
+	assert_int_equal(flow->hot.direction[0].bytes, n);
+	for (size_t i = 0; i < sizeof(flow->cold.name); i++)
+		assert_int_equal(flow->cold.name[i], n & 0xff);
+}
+
+static void test_no_record_is_of_two_flows(void **state)
+{
+	struct flow_record flow;
+	unsigned seen = 0;
+	pthread_t writer;
+
+	(void)state;
+	pthread_create(&writer, NULL, write_flows, NULL);
+	for (unsigned i = 0; i < READS || !seen; i++) {
+		if (flow_read(&store, 0, &flow))
+			continue;
+		assert_one_flow(&flow);
+		seen++;
+	}
+	__atomic_store_n(&ends, true, __ATOMIC_RELAXED);
+	pthread_join(writer, NULL);
+	assert_true(seen > 0);
+}
+
+/* ---- names, counters ------------------------------------------------------
+ */
+
+static void assert_route(uint8_t kind, uint8_t offset, bool apex,
+			 const char *wanted)
+{
+	static const char name[] = "a.b.example.com";
+	struct abi_flow_cold flow = {.route.kind = kind,
+				     .route_offset = offset,
+				     .route_apex = apex,
+				     .name_length = sizeof(name) - 1};
+	char text[PATTERN_TEXT_SIZE];
+
+	memcpy(flow.name, name, sizeof(name) - 1);
+	assert_string_equal(flow_route_text(&flow, text), wanted);
+}
+
+static void test_the_route_is_named_as_it_is_written(void **state)
+{
+	(void)state;
+	assert_route(0, 0, false, "");
+	assert_route(ABI_ROUTE_EXACT, 0, false, "a.b.example.com");
+	assert_route(ABI_ROUTE_WILDCARD, 4, false, "*.example.com");
+	assert_route(ABI_ROUTE_WILDCARD, 2, true, ".b.example.com");
+	assert_route(ABI_ROUTE_DEFAULT, 0, false, "default");
+	assert_route(ABI_ROUTE_NONE, 0, false, "none");
+	assert_route(ABI_ROUTE_WILDCARD, 16, false, "");
+}
+
+static void test_counters_of_all_threads_are_added_up(void **state)
+{
+	struct abi_counters sum;
+
+	(void)state;
+	for (unsigned i = 0; i < ABI_THREADS_MAX; i++) {
+		counters[i].accepted = 1;
+		counters[i].outcome[ABI_OUTCOME_CLIENT_GONE] = i;
+		counters[i].connect_failures = 2;
+	}
+	counters_sum(&store, &sum);
+	assert_int_equal(sum.accepted, ABI_THREADS_MAX);
+	assert_int_equal(sum.outcome[ABI_OUTCOME_CLIENT_GONE],
+			 ABI_THREADS_MAX * (ABI_THREADS_MAX - 1) / 2);
+	assert_int_equal(sum.connect_failures, 2 * ABI_THREADS_MAX);
+	assert_int_equal(sum.accept_pauses, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, begin)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_free_slots_are_none),
+		TEST(test_both_halves_are_copied),
+		TEST(test_a_writer_that_died_is_no_endless_wait),
+		TEST(test_no_record_is_of_two_flows),
+		TEST(test_the_route_is_named_as_it_is_written),
+		TEST(test_counters_of_all_threads_are_added_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
