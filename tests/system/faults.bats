@@ -1,0 +1,134 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# System calls of the agent fail, as they do when memory or descriptors are
+# short: strace puts the errors in. A flow that is hit may end, by an alert, a
+# FIN or a RST, but no flow hangs or gets a wrong byte, the others go on, and
+# nothing is left behind.
+
+# shellcheck disable=SC2154 # set by what is loaded
+load common
+load router
+
+setup_file() {
+	file_lab --backends 1
+	# LeakSanitizer cannot work in a process that is traced.
+	export ASAN_OPTIONS=detect_leaks=0
+	start_agent --workers 1
+	start_peer backend1 one
+	worker=$(snictl status --json | jq -e .agent.pid)
+	export worker
+}
+
+setup() {
+	# One flow beside those that fail, and those that are checked at last:
+	# a source that was not counted down would not have them.
+	routes <<-'END'
+		set max-flows-per-source 4
+		set hello-pending-per-source 3
+		route add a.test 198.51.100.11:443
+		route add bulk.test 198.51.100.11:444
+	END
+}
+
+# fault SYSCALL ERROR... - with each error in turn.
+fault() {
+	local error
+	for error in "${@:2}"; do
+		client <<-END
+			call, error, worker = "$1", "$error", $worker
+			trace = "$BATS_TEST_TMPDIR/trace"
+			$(flows_with_a_fault)
+		END
+	done
+}
+
+flows_with_a_fault() {
+	cat <<'END'
+ALERT = b"\x15\3"
+
+def descriptors():
+    return len(os.listdir(f"/proc/{worker}/fd"))
+
+def run(name, data):
+    """One connection: True if it was served, False if it was ended."""
+    c = connect("192.0.2.1")
+    got, wanted = b"", b"one\n" + hello(name) + data
+    try:
+        c.send(hello(name)).send(data).fin()
+        while more := c.receive():
+            got += more
+    except ConnectionError:
+        pass
+    c.close()
+    if not wanted.startswith(got) and not got.startswith(ALERT):
+        fail(f"{call} {error}: got {shorten(got)}")
+    return got == wanted
+
+bulk = os.urandom(1 << 20)
+held = connect("192.0.2.1").send(hello("a.test")).expect_backend("one")
+wait_flows(1, phase="relay")
+before = descriptors()
+strace = subprocess.Popen(
+    ["strace", "-f", "-o", trace, "-e", f"trace={call}", "-e",
+     f"inject={call}:error={error}:when=1+3", "-p", str(worker)],
+    stderr=subprocess.PIPE)
+if b"attached" not in (said := strace.stderr.readline()):
+    fail(f"strace: {said}")
+served = [run("a.test", b"some bytes") for i in range(6)]
+served += [run("bulk.test", bulk) for i in range(2)]
+strace.send_signal(signal.SIGINT)
+strace.communicate()
+with open(trace) as file:
+    if "INJECTED" not in file.read():
+        fail(f"{call} {error}: no call of it")
+wait_flows(1)
+# Pipes of bulk flows are kept for the next.
+if not before <= descriptors() <= before + 2 * 16:
+    fail(f"{call} {error}: {before} descriptors, then {descriptors()}")
+held.send(b"still here").expect(b"still here")
+others = [connect("192.0.2.1") for i in range(3)]
+for other in others:
+    other.send(hello("a.test")).expect_backend("one")
+for one in others + [held]:
+    one.fin().expect_fin().close()
+wait_flows(0)
+END
+}
+
+@test "accept fails" {
+	fault accept4 EMFILE ENOBUFS ECONNABORTED EPERM EINTR
+}
+
+@test "what asks for addresses, cookies and options fails" {
+	fault getsockname ENOBUFS
+	fault getsockopt ENOMEM
+	fault setsockopt ENOMEM
+}
+
+@test "socket and connect fail" {
+	fault socket EMFILE ENOBUFS
+	fault connect EADDRNOTAVAIL ENETUNREACH
+}
+
+@test "epoll fails" {
+	fault epoll_ctl ENOMEM ENOSPC
+	fault epoll_wait EINTR
+}
+
+@test "reading fails" {
+	fault recvfrom ENOMEM EINTR
+}
+
+@test "sending fails" {
+	fault sendmsg ENOBUFS EINTR
+	fault sendto ENOBUFS EINTR
+	fault shutdown ENOTCONN
+}
+
+@test "splicing fails" {
+	fault splice ENOMEM EINTR
+}
+
+@test "logging fails" {
+	fault write EAGAIN EIO
+}
