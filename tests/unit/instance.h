@@ -99,6 +99,8 @@ static inline struct store open_state(const struct paths *paths)
 
 	if (state_open(paths, &store, &error))
 		fail_msg("%s", error.text);
+	/* An assertion that fails lets go of nothing. */
+	state_unlock(&store);
 	return store;
 }
 
@@ -195,6 +197,15 @@ static inline char *slurp(const char *path)
 	assert_int_equal(config_file_slurp(file, &text, &length), 0);
 	close(file);
 	return text;
+}
+
+static inline void write_text(const char *path, const char *text, size_t length)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(text, 1, length, file), length);
+	assert_int_equal(fclose(file), 0);
 }
 
 /* The last byte of the first target that a name leads to, 0: no route. */

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -358,6 +360,8 @@ static void test_what_was_found_stays_as_it_is(void **state)
 	put(&fixture, 0, "a.example", 3);
 	route_map_read(record, &route);
 	assert_int_equal(route.target[0].addr[3], 1);
+	/* The slot is used again, though. */
+	assert_int_equal(fixture.table.map->used, 1);
 	assert_int_equal(look_up(&fixture, 1, "a.example"), 3);
 	unmake(&fixture);
 }
@@ -466,6 +470,76 @@ static void test_any_history_is_that_of_a_plain_array(void **state)
 	unmake(&fixture);
 }
 
+#define REPLACEMENTS 200000
+
+/** struct race - a reader beside a writer; @over: set by the writer. */
+struct race {
+	struct fixture *fixture;
+	struct abi_route_key key;
+	atomic_bool over;
+	unsigned lookups;
+	unsigned missed;
+	unsigned torn;
+	unsigned backwards;
+};
+
+static void *read_on(void *context)
+{
+	struct race *race = context;
+	uint32_t seen = 0;
+
+	while (!race->over) {
+		const struct abi_route_record *record;
+		struct abi_route route;
+		uint32_t first, last;
+
+		race->lookups++;
+		record = route_map_find(race->fixture->table.map, &race->key);
+		if (!record) {
+			race->missed++;
+			continue;
+		}
+		route_map_read(record, &route);
+		memcpy(&first, route.target[0].addr, sizeof(first));
+		memcpy(&last, route.target[1].addr, sizeof(last));
+		race->torn += first != last;
+		race->backwards += first < seen;
+		seen = first;
+	}
+	return NULL;
+}
+
+static void test_a_reader_beside_a_writer(void **state)
+{
+	struct pattern pattern = pattern_of("a.example");
+	struct abi_route route = route_of(&pattern, 0);
+	struct fixture fixture;
+	struct race race = {.fixture = &fixture};
+	pthread_t thread;
+
+	(void)state;
+	route.target_count = 2;
+	make(&fixture, 1, REPLACEMENTS * (route_map_record_words(&route) + 1));
+	route_key(&fixture.store, 0, &pattern, &race.key);
+	for (uint32_t i = 0; i < REPLACEMENTS; i++) {
+		memcpy(route.target[0].addr, &i, sizeof(i));
+		memcpy(route.target[1].addr, &i, sizeof(i));
+		if (route_map_put(fixture.table.map, &race.key, &route))
+			fail_msg("no room for version %u", i);
+		if (!i)
+			assert_int_equal(
+				pthread_create(&thread, NULL, read_on, &race),
+				0);
+	}
+	race.over = true;
+	pthread_join(thread, NULL);
+	assert_true(race.lookups > 0);
+	assert_int_equal(race.missed, 0);
+	assert_int_equal(race.torn, 0);
+	assert_int_equal(race.backwards, 0);
+	unmake(&fixture);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -480,6 +554,7 @@ int main(void)
 		cmocka_unit_test(
 			test_a_table_has_room_for_what_it_was_made_for),
 		cmocka_unit_test(test_any_history_is_that_of_a_plain_array),
+		cmocka_unit_test(test_a_reader_beside_a_writer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,7 +78,7 @@ static bool die_in(const struct paths *paths,
 	"set log json\n"                                                       \
 	"route add a.example 10.0.0.2:443\n"                                   \
 	"route add .b.example 10.0.0.2:443\n"                                  \
-	"route add default 10.0.0.2:443\n"                                     \
+	"route add default 10.0.0.3:443\n"                                     \
 	"route add a.example 10.0.0.2:443 --on 8443\n"
 
 static void begin_with_old(const struct paths *paths)
@@ -112,8 +112,8 @@ static int only_open(const struct paths *paths)
 	return status;
 }
 
-/* What a reader sees who comes before the next writer: a route that is the
- * old one or the new one. */
+/* What a reader sees who comes before the next writer: all the old routes or
+ * all the new, where the wildcard is at a depth that the old ones have not. */
 static void assert_reader_is_served(const struct paths *paths)
 {
 	AUTO_STORE store = STORE_NONE;
@@ -259,6 +259,30 @@ static void test_who_completes_a_change_dies_too(void **state)
 	assert_true(stop > 50);
 }
 
+/* Between the mark and the rename: the file is not the one that was to be put
+ * in force, but what somebody has written there, or no file at all. */
+static void test_a_change_that_has_not_begun_is_none(void **state)
+{
+	static const char other[] = "# snictl state 1\n"
+				    "route add c.example drop\n"
+				    "# end of 1 rows\n";
+	const struct paths *paths = start(state);
+
+	must_apply(paths, OLD);
+	for (unsigned i = 0; i < 2; i++) {
+		AUTO_STORE store = open_state(paths);
+
+		store.meta->dirty = 12345;
+		if (i)
+			assert_int_equal(unlink(paths->state), 0);
+		else
+			write_text(paths->state, other, sizeof(other) - 1);
+		assert_int_equal(only_open(paths), 0);
+		assert_int_equal(store.meta->dirty, 0);
+		assert_maps(paths, OLD);
+	}
+}
+
 /* ---- readers beside a writer -------------------------------------------- */
 
 #define ROUTES 10000
@@ -342,7 +366,6 @@ static void test_a_lookup_sees_all_the_old_or_all_the_new(void **state)
 	int status;
 	char *text;
 
-	state_unlock(&store);
 	text = text_of_version(1);
 	must_apply(paths, text);
 	free(text);
@@ -413,7 +436,6 @@ static void test_a_row_is_replaced_beside_readers(void **state)
 	pthread_t thread;
 	char line[512];
 
-	state_unlock(&store);
 	must_edit(paths, "set keepalive 1m");
 	for (unsigned version = 1; version < 300; version++) {
 		int length = snprintf(line, sizeof(line), "route %s a.example ",
@@ -450,6 +472,7 @@ int main(void)
 		TEST(test_a_writer_of_everything_dies),
 		TEST(test_a_creator_dies),
 		TEST(test_who_completes_a_change_dies_too),
+		TEST(test_a_change_that_has_not_begun_is_none),
 		TEST(test_a_lookup_sees_all_the_old_or_all_the_new),
 		TEST(test_a_row_is_replaced_beside_readers),
 	};

@@ -13,15 +13,6 @@
 
 #define NOBODY 65534
 
-static void write_text(const char *path, const char *text, size_t length)
-{
-	FILE *file = fopen(path, "w");
-
-	assert_non_null(file);
-	assert_int_equal(fwrite(text, 1, length, file), length);
-	assert_int_equal(fclose(file), 0);
-}
-
 #define HEADER "# snictl state 1 - written by snictl with every change\n"
 
 static void assert_file(const struct paths *paths, const char *expected)
@@ -131,7 +122,6 @@ static void test_a_change_takes_effect_with_the_next_lookup(void **state)
 	struct listener_list list;
 	uint32_t id;
 
-	state_unlock(&store);
 	assert_int_equal(look_up(&store, &table, 1, "x.a.example"), 0);
 	must_edit(paths, "route add *.a.example 10.0.0.1");
 	assert_int_equal(look_up(&store, &table, 1, "x.a.example"), 1);
@@ -178,7 +168,6 @@ static void test_a_map_that_is_full_grows(void **state)
 	uint64_t generation;
 	unsigned count = 0;
 
-	state_unlock(&store);
 	generation = store.meta->route_generation;
 	while (store.meta->route_generation < generation + 2) {
 		snprintf(name, sizeof(name), "%060u.%060u.%060u.%060u.example",
@@ -216,7 +205,6 @@ static void test_figures_go_with_their_route(void **state)
 			  "route add b.example 10.0.0.1\n"
 			  "route add c.example 10.0.0.1\n");
 	store = open_state(paths);
-	state_unlock(&store);
 	assert_int_equal(addr_parse_endpoint("10.0.0.1", 443, &target), 0);
 	for (unsigned i = 0; i < 3; i++) {
 		struct pattern pattern;
