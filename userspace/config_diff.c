@@ -97,28 +97,29 @@ static void report_route(struct diff *diff, const struct config_route *old,
 
 static void diff_routes(struct diff *diff)
 {
-	const struct config_route *left = diff->before->routes;
-	const struct config_route *right = diff->after->routes;
-	const struct config_route *left_end = left + diff->before->route_count;
-	const struct config_route *right_end = right + diff->after->route_count;
+	const struct config *before = diff->before, *after = diff->after;
+	size_t i = 0, j = 0;
 
-	while (left < left_end || right < right_end) {
-		int order = left == left_end ? 1 : -1;
+	while (i < before->route_count || j < after->route_count) {
+		const struct config_route *left = NULL, *right = NULL;
+		int order;
 
-		if (left < left_end && right < right_end)
-			order = config_compare_routes(left, right);
-		if (order < 0) {
-			report_route(diff, left++, NULL);
-			continue;
-		}
-		if (order > 0) {
-			report_route(diff, NULL, right++);
-			continue;
-		}
-		if (memcmp(&left->route, &right->route, sizeof(left->route)))
+		if (i < before->route_count)
+			left = &before->routes[i];
+		if (j < after->route_count)
+			right = &after->routes[j];
+		order = !left	 ? 1
+			: !right ? -1
+				 : config_compare_routes(left, right);
+		if (order < 0)
+			right = NULL;
+		if (order > 0)
+			left = NULL;
+		i += left != NULL;
+		j += right != NULL;
+		if (!left || !right ||
+		    memcmp(&left->route, &right->route, sizeof(left->route)))
 			report_route(diff, left, right);
-		left++;
-		right++;
 	}
 }
 
