@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "set.h"
 
+#include "agent_view.h"
 #include "command.h"
 #include "edit.h"
 #include "output.h"
@@ -10,9 +11,15 @@
 
 int set_main(const struct invocation *call, struct error *error)
 {
+	json_auto_t *answer = NULL;
 	struct config_row row;
+	int ret = edit_row(call, &row, error);
 
-	return edit_row(call, &row, error);
+	/* The agent reads settings where it needs them; only a deadline that
+	 * it sleeps towards has to be told of. */
+	if (!ret)
+		agent_ask(&call->paths, "listen", &answer, NULL);
+	return ret;
 }
 
 /* ---- list -----------------------------------------------------------------

@@ -104,6 +104,17 @@ void agent_on_threads(struct agent *agent,
 	sem_destroy(&done);
 }
 
+static void thread_turn(struct thread *thread, void *context)
+{
+	(void)thread;
+	(void)context;
+}
+
+void agent_look_again(struct agent *agent)
+{
+	agent_on_threads(agent, thread_turn, NULL);
+}
+
 struct agent_kill {
 	bool (*matches)(const struct flow *flow, const void *context);
 	const void *context;
@@ -249,22 +260,26 @@ static int thread_init(struct agent *agent, struct thread *thread,
 	return thread_watch(thread, &thread->wake, EPOLLIN, true);
 }
 
-/* A flow needs two descriptors, and pipes are had beside them. */
-static unsigned agent_flow_limit(const struct agent *agent)
+/* A flow needs two descriptors; an eighth of all is for pipes. */
+static void agent_share_descriptors(struct agent *agent)
 {
 	struct rlimit limit = {0};
-	rlim_t spare = AGENT_DESCRIPTORS;
-	rlim_t flows;
+	rlim_t pipes, spare, flows;
 
 	getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
 	getrlimit(RLIMIT_NOFILE, &limit);
-	spare += (rlim_t)agent->thread_count * PIPES_KEPT * 2;
+	pipes = limit.rlim_cur / 16 / agent->thread_count;
+	if (pipes > PIPES_MAX)
+		pipes = PIPES_MAX;
+	for (unsigned i = 0; i < agent->thread_count; i++)
+		agent->threads[i].pipes.most = (unsigned)pipes;
+	spare = AGENT_DESCRIPTORS + pipes * agent->thread_count * 2;
 	flows = limit.rlim_cur > spare ? (limit.rlim_cur - spare) / 2 : 1;
-	return flows > agent->store.meta->flow_capacity
-		       ? agent->store.meta->flow_capacity
-		       : (unsigned)flows;
+	if (flows > agent->store.meta->flow_capacity)
+		flows = agent->store.meta->flow_capacity;
+	agent->flow_limit = (unsigned)flows;
 }
 
 /* What the last agent left: its sockets are gone, so are its flows. */
@@ -299,7 +314,6 @@ int agent_start(struct agent *agent, struct error *error)
 
 	limits_init(&agent->limits);
 	agent->started_ns = agent_now_ns();
-	agent->flow_limit = agent_flow_limit(agent);
 	agent->wake_main = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (agent->wake_main < 0)
 		result = -errno;
@@ -308,6 +322,8 @@ int agent_start(struct agent *agent, struct error *error)
 	agent->threads = calloc(agent->thread_count, sizeof(*agent->threads));
 	if (!agent->threads)
 		result = -ENOMEM;
+	if (!result)
+		agent_share_descriptors(agent);
 	for (unsigned i = 0; !result && i < agent->thread_count; i++)
 		result = thread_init(agent, &agent->threads[i], i);
 	for (unsigned i = 0; !result && i < agent->thread_count; i++)

@@ -109,6 +109,9 @@ void agent_on_threads(struct agent *agent,
 		      void (*run)(struct thread *thread, void *context),
 		      void *context);
 
+/** agent_look_again() - settings have changed: deadlines may be due sooner. */
+void agent_look_again(struct agent *agent);
+
 /**
  * agent_kill() - reset every flow that @matches; returns when it is done.
  * @matches: called in the flow's own thread.

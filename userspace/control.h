@@ -6,7 +6,8 @@
  * is one JSON object in one message, so is the answer:
  *
  *   {"command": "status"}
- *   {"command": "listen"}          make the sockets equal to the map
+ *   {"command": "listen"}          make the sockets equal to the map, and
+ *                                  look at the settings again
  *   {"command": "kill", "id": 7} | {"command": "kill", "client": "192.0.2.1"}
  *                                | {"command": "kill", "name": "a.example"}
  *

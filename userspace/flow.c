@@ -234,11 +234,16 @@ void flow_begin(struct thread *thread, struct listening *listening, int fd,
 	}
 }
 
-void flow_forget_opening(struct flow *flow)
+void flow_settle(struct flow *flow)
 {
 	if (flow->pending)
 		limit_settle(&flow->thread->agent->limits, flow->source);
 	flow->pending = false;
+}
+
+void flow_forget_opening(struct flow *flow)
+{
+	flow_settle(flow);
 	free(take_pointer(flow->opening));
 }
 

@@ -153,6 +153,9 @@ static inline void flow_record_end(struct flow *flow)
  */
 bool flow_admit(struct flow *flow);
 
+/** flow_settle() - the hello is whole: it is no longer pending. */
+void flow_settle(struct flow *flow);
+
 /** flow_forget_opening() - the hello has been answered for: free its memory. */
 void flow_forget_opening(struct flow *flow);
 

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "addr.h"
-#include "cleanup.h"
+#include "flow_read.h"
 #include "name.h"
 #include "words.h"
 
@@ -106,24 +106,6 @@ static void log_copy(char *to, const __u8 *from, size_t length)
 	to[length] = '\0';
 }
 
-static void log_route(const struct abi_flow_cold *cold, char *text)
-{
-	struct pattern pattern = {.kind = cold->route.kind,
-				  .apex = cold->route_apex};
-	size_t offset = cold->route_offset;
-
-	text[0] = '\0';
-	if (!cold->route.kind)
-		return;
-	if (cold->route.kind == ABI_ROUTE_EXACT ||
-	    cold->route.kind == ABI_ROUTE_WILDCARD) {
-		pattern.name.length = (uint8_t)(cold->name_length - offset);
-		memcpy(pattern.name.text, cold->name + offset,
-		       pattern.name.length);
-	}
-	pattern_format(&pattern, text);
-}
-
 static double log_ms(uint64_t from_ns, uint64_t to_ns)
 {
 	return from_ns && to_ns > from_ns ? (double)(to_ns - from_ns) / 1e6 : 0;
@@ -140,7 +122,7 @@ static void log_words(const struct log_flow *flow, struct log_words *words)
 		addr_format_endpoint(&cold->backend, words->target);
 	log_copy(words->name, cold->name, cold->name_length);
 	log_copy(words->alpn, cold->alpn, cold->alpn_length);
-	log_route(cold, words->route);
+	flow_route_text(cold, words->route);
 	words->hello_ms = log_ms(cold->accepted_ns, cold->hello_ns);
 	words->connect_ms = log_ms(cold->hello_ns, cold->connected_ns);
 	words->life_ms = log_ms(cold->accepted_ns, flow->now_ns);

@@ -36,7 +36,7 @@ struct pipe *pipes_borrow(struct pipes *pipes)
 		pipes->kept_count--;
 		return pipe;
 	}
-	if (pipes->count >= PIPES_MAX)
+	if (pipes->count >= pipes->most)
 		return NULL;
 	pipe = pipe_open();
 	if (pipe)

@@ -7,7 +7,7 @@
 
 /* Kept for the next borrower, a thread. */
 #define PIPES_KEPT 16
-/* In all, a thread: the descriptors that flows may not count on are these. */
+/* In all, a thread, where there are descriptors for so many. */
 #define PIPES_MAX 512
 /* Asked for; the kernel gives less beyond pipe-user-pages-soft. */
 #define PIPE_BYTES (1 << 20)
@@ -23,11 +23,16 @@ struct pipe {
 	size_t bytes;
 };
 
-/** struct pipes - a thread's pool. */
+/**
+ * struct pipes - a thread's pool.
+ * @most: pipes at the same time, kept ones too: flows cannot have their
+ *        descriptors.
+ */
 struct pipes {
 	struct pipe *kept;
 	unsigned kept_count;
 	unsigned count;
+	unsigned most;
 };
 
 /**

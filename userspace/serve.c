@@ -74,6 +74,7 @@ static json_t *serve_listen(struct agent *agent)
 {
 	int error = atomic_load(&agent->draining) ? 0 : listen_sync(agent);
 
+	agent_look_again(agent);
 	if (error && error != -EAGAIN)
 		return serve_error(strerror(-error));
 	return serve_status(agent);

@@ -153,6 +153,7 @@ static void steer_route(struct flow *flow, struct route_query *query,
 	struct abi_route_key key;
 	int error;
 
+	flow_settle(flow);
 	query->listener_id = flow->listening->row.id;
 	opening->is_tls = hello;
 	steer_record(flow, query, hello);

@@ -22,7 +22,7 @@ static unsigned open_descriptors(void)
 
 static void test_a_returned_pipe_is_borrowed_again(void **state)
 {
-	struct pipes pipes = {0};
+	struct pipes pipes = {.most = 2};
 	struct pipe *pipe = pipes_borrow(&pipes);
 
 	(void)state;
@@ -37,7 +37,7 @@ static void test_a_returned_pipe_is_borrowed_again(void **state)
 static void test_a_pipe_with_bytes_left_is_closed(void **state)
 {
 	unsigned before = open_descriptors();
-	struct pipes pipes = {0};
+	struct pipes pipes = {.most = 2};
 	struct pipe *pipe = pipes_borrow(&pipes);
 
 	(void)state;
@@ -53,7 +53,7 @@ static void test_no_more_are_kept_or_given_than_said(void **state)
 {
 	unsigned before = open_descriptors();
 	struct pipe *pipe[PIPES_MAX];
-	struct pipes pipes = {0};
+	struct pipes pipes = {.most = PIPES_MAX};
 
 	(void)state;
 	for (unsigned i = 0; i < PIPES_MAX; i++)
