@@ -196,7 +196,9 @@ lint-cppcheck: $(BUILD)/abi_hash.h
 		-DSNICTL_VERSION='""' \
 		'-DLIBBPF_OPTS(type,name,...)=struct type name = {__VA_ARGS__}' \
 		--suppress=missingIncludeSystem --suppress=memleak \
-		--suppress=resourceLeak --suppress=uninitvar $(SOURCES)
+		--suppress=resourceLeak --suppress=uninitvar \
+		--suppress=invalidPrintfArgType_uint \
+		--suppress=invalidPrintfArgType_sint $(SOURCES)
 
 # Checks of one kind for all sources, side by side; see .clang-tidy.
 TIDIED := $(SOURCES:%.c=$(BUILD)/tidy/%)
