@@ -4,7 +4,7 @@
 import json
 import os
 import resource
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import machine
 from lab import HERE, ROOT, wait_for_listener
@@ -29,6 +29,7 @@ class Contender:
     fill: dict = field(default_factory=dict)
     argv: list = field(default_factory=list)
     datapath: str = ""  # of snictld
+    build: str = BUILD  # where snictl and snictld are
     hooks: bool = False  # costs others something: runs in its own turns only
     most_flows: int = 1 << 20
 
@@ -39,7 +40,7 @@ class Contender:
     @property
     def version(self):
         if self.ours:
-            return machine.first_line(f"{BUILD}/snictld", "--version")
+            return machine.first_line(f"{self.build}/snictld", "--version")
         return machine.package_version(self.package) if self.package else ""
 
 
@@ -119,6 +120,23 @@ CONTENDERS = [
         "auto", "snictld auto", proxy="v2", port=7013, datapath="auto", hooks=True
     ),
 ]
+
+
+def add_before(build):
+    """Ours from another build beside those of this one, for a change's figures
+    before and after it from one run."""
+    for contender in [c for c in CONTENDERS if c.ours]:
+        before = replace(
+            contender,
+            name=f"{contender.name}-before",
+            label=f"{contender.label}, before",
+            port=contender.port + 50,
+            build=build,
+        )
+        CONTENDERS.append(before)
+        BY_NAME[before.name] = before
+
+
 BY_NAME = {contender.name: contender for contender in CONTENDERS}
 
 
@@ -229,7 +247,7 @@ class Running:
             "router",
             "env",
             *self.environment(),
-            f"{BUILD}/snictl",
+            f"{self.contender.build}/snictl",
             *words,
             timeout=timeout,
         )
@@ -252,7 +270,7 @@ class Running:
         return [
             "env",
             *self.environment(),
-            f"{BUILD}/snictld",
+            f"{self.contender.build}/snictld",
             "--workers",
             "1",
             "--datapath",

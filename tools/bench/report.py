@@ -188,6 +188,7 @@ def duel_table(summary):
     """Each of ours against each peer, where a claim could come from."""
     ours = [n for n in summary.result["contenders"] if table.BY_NAME[n].ours]
     peers = [n for n in PEERS if n in summary.result["contenders"]]
+    peers += [n for n in ours if n.endswith("-before")]
     lines = []
     for case, key in HEADLINES:
         if case not in summary.cases:
