@@ -86,30 +86,31 @@ $(BUILD)/libsnictl.a: $(call object,$(LIBRARY_SOURCES))
 	$(RM) $@
 	$(AR) rcs $@ $^
 
-link = @mkdir -p $(@D)$(newline)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
-define newline
-
-
+# Whoever runs the old program goes on with that: $(call link,MORE LIBRARIES)
+define link
+@mkdir -p $(@D)
+$(CC) $(ALL_LDFLAGS) -o $@.new $^ $(PKG_LIBS) $(1)
+@mv $@.new $@
 endef
 
 $(BUILD)/snictl: $(call object,$(CLI_SOURCES)) $(BUILD)/libsnictl.a
-	$(link)
+	$(call link)
 
 $(BUILD)/snictld: $(BUILD)/userspace/snictld.o $(BUILD)/libsnictl.a
-	$(link)
+	$(call link)
 
 $(UNITS): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libsnictl.a
-	$(link) -lcmocka
+	$(call link,-lcmocka)
 
 $(REPLAYS): $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o \
 		$(BUILD)/tests/fuzz/replay.o $(BUILD)/libsnictl.a
-	$(link)
+	$(call link)
 
 $(TRAFFIC): $(call object,$(TRAFFIC_SOURCES))
-	$(link) -lm
+	$(call link,-lm)
 
 $(filter-out $(TRAFFIC),$(TOOLS)): %: %.o $(BUILD)/libsnictl.a
-	$(link)
+	$(call link)
 
 # The commands' section is made from the table that parses them.
 $(BUILD)/snictl.8: cli/snictl.8.in $(BUILD)/snictl
@@ -150,7 +151,7 @@ fuzz: ## search with each fuzzer for FUZZ_SECONDS (60); F=NAME for one
 FUZZ_PROGRAMS := $(addprefix $(BUILD)/,$(FUZZERS))
 $(FUZZ_PROGRAMS): $(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o \
 		$(BUILD)/libsnictl.a
-	$(link) -fsanitize=fuzzer
+	$(call link,-fsanitize=fuzzer)
 
 .PHONY: $(addprefix run-,$(FUZZERS))
 $(addprefix run-,$(FUZZERS)): run-fuzz_%: $(BUILD)/fuzz_%
@@ -172,9 +173,8 @@ coverage: ## which lines unit tests, seeds and system tests reach
 		tests/run unit seeds system
 	gcovr --root . --object-directory $(BUILD)/coverage \
 		--filter userspace/ --filter cli/ --sort-uncovered \
-		--html-details $(BUILD)/coverage/index.html --print-summary \
-		--output $(BUILD)/coverage/summary.txt \
-		--gcov-ignore-parse-errors=negative_hits.warn
+		--html-details $(BUILD)/coverage/index.html \
+		--txt $(BUILD)/coverage/summary.txt
 	@cat $(BUILD)/coverage/summary.txt
 
 # ---- lint -------------------------------------------------------------------
