@@ -12,7 +12,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=${BUILD:-build}
 [[ $build == /* ]] || build=$top/$build
 netlab=$top/tools/netlab/netlab
-PATIENCE=${PATIENCE:-10}
+PATIENCE=${PATIENCE:-30}
 # Lines shown of each log of a lab in which a test has failed.
 LOG_LINES=40
 export NETLAB_IMPAIR=$build/tools/netlab/impair

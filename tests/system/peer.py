@@ -17,6 +17,7 @@ An expectation waits for its event; PATIENCE only bounds what would hang.
 """
 
 import array
+import errno
 import fcntl
 import ipaddress
 import json
@@ -97,7 +98,13 @@ class Peer:
         return self
 
     def fin(self):
-        self.sock.shutdown(socket.SHUT_WR)
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:
+                raise
+            # A RST was here first; Python has no class for that.
+            raise ConnectionResetError(error.errno, error.strerror) from None
         return self
 
     def reset(self):
