@@ -15,6 +15,7 @@ enum deadline {
 	DEADLINE_IDLE,	     /* from the last byte either way */
 	DEADLINE_HALF_CLOSE, /* from the last byte, once one side ended */
 	DEADLINE_REFUSE,     /* reading on behind an alert */
+	DEADLINE_FLUSH,	     /* bytes before a RST that wait for their ACK */
 	DEADLINE_DROP,	     /* silence before the reset */
 	DEADLINE_COUNT
 };

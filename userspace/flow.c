@@ -20,6 +20,10 @@
  * by an eighth of that late at most. */
 #define FLOW_IDLE_LOOKS 8
 
+/* How often a reset that waits for the ACKs of what came before is tried. No
+ * event tells of them. */
+#define FLOW_FLUSH_NS 20000000ULL
+
 static struct flow *flow_take(struct agent *agent)
 {
 	uint64_t most = setting_get(&agent->store, ABI_SET_MAX_FLOWS);
@@ -341,6 +345,8 @@ static uint64_t flow_wait_ns(const struct flow *flow)
 
 	if (flow->deadline == DEADLINE_REFUSE)
 		return FLOW_REFUSE_NS;
+	if (flow->deadline == DEADLINE_FLUSH)
+		return FLOW_FLUSH_NS;
 	return setting_get(&flow->thread->agent->store,
 			   setting[flow->deadline]) *
 	       1000000;
@@ -391,6 +397,9 @@ void flow_expire(struct flow *flow)
 		return;
 	case DEADLINE_HALF_CLOSE:
 		flow_expire_idle(flow, "half-close-timeout");
+		return;
+	case DEADLINE_FLUSH:
+		relay_flush(flow);
 		return;
 	case DEADLINE_REFUSE:
 		flow_end(flow, "refused");

@@ -50,7 +50,9 @@ struct opening {
 enum flow_direction_flags {
 	FLOW_ENDED = 1, /* the source's FIN has been read */
 	FLOW_SHUT = 2,	/* and passed on */
-	FLOW_BULK = 4	/* moved by splice(2) */
+	FLOW_BULK = 4,	/* moved by splice(2) */
+	FLOW_BROKEN =
+		8 /* the source has sent a RST: it follows the last byte */
 };
 
 /**
@@ -195,6 +197,9 @@ void relay_start(struct flow *flow);
 
 /** relay_ready() - one side has news. */
 void relay_ready(struct flow *flow, enum flow_side side, uint32_t events);
+
+/** relay_flush() - send a RST on when all bytes before it have arrived. */
+void relay_flush(struct flow *flow);
 
 /** relay_pump() - move what can be moved, both ways. */
 void relay_pump(struct flow *flow);

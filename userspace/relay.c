@@ -10,10 +10,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include "cleanup.h"
 #include "flow.h"
+#include "setting.h"
 
 /* One direction's share of a turn. */
 #define RELAY_TURN_BYTES (1 << 20)
@@ -89,10 +92,11 @@ static enum relay_status relay_finish(struct relay *relay)
 {
 	struct flow *flow = relay->flow;
 
+	flow->direction[relay->direction] |= FLOW_ENDED;
 	/* A RST looks like a FIN to whoever reads behind a failed send. */
 	if (relay->broken)
 		return RELAY_FINISHED;
-	flow->direction[relay->direction] |= FLOW_ENDED | FLOW_SHUT;
+	flow->direction[relay->direction] |= FLOW_SHUT;
 	/* The second end needs no shutdown: both sockets are closed now. */
 	if (flow->direction[!relay->direction] & FLOW_SHUT)
 		return RELAY_FINISHED;
@@ -233,25 +237,64 @@ static struct relay relay_make(struct flow *flow, enum abi_direction direction)
 		.direction = direction,
 		.source = &flow->end[direction],
 		.sink = &flow->end[!direction],
+		.broken = flow->direction[direction] & FLOW_BROKEN,
 	};
 }
 
-/* A RST becomes a RST, but what came before it goes on first: a server that
- * refuses an upload answers, and closes with the rest unread. */
-static void relay_broken(struct flow *flow, enum flow_side side)
+/* Return: whether bytes are still on their way to the sink, and may be: a sink
+ * that takes nothing is waited for as after a FIN. */
+static bool relay_is_draining(const struct relay *relay)
 {
-	bool client = side == FLOW_CLIENT;
-	struct relay relay =
-		relay_make(flow, client ? ABI_FROM_CLIENT : ABI_FROM_BACKEND);
+	const struct thread *thread = relay->flow->thread;
+	uint64_t last_ns =
+		relay->flow->hot->direction[relay->direction].last_ns;
+	uint64_t most_ms = setting_get(&thread->agent->store,
+				       ABI_SET_HALF_CLOSE_TIMEOUT_MS);
+	int left;
 
-	relay.broken = true;
-	flow->readable[side] = true;
-	while (relay_direction(&relay) == RELAY_MOVED)
-		relay.moved = 0;
-	flow_reset(flow, client ? "reset-by-client" : "reset-by-backend");
+	return !ioctl(relay->sink->fd, SIOCOUTQ, &left) && left &&
+	       thread->now_ns - last_ns < most_ms * 1000000;
 }
 
-/* Return: false if the flow has ended. */
+void relay_flush(struct flow *flow)
+{
+	struct thread *thread = flow->thread;
+	bool client = flow->direction[ABI_FROM_CLIENT] & FLOW_BROKEN;
+	struct relay relay =
+		relay_make(flow, client ? ABI_FROM_CLIENT : ABI_FROM_BACKEND);
+	enum relay_status status = relay_direction(&relay);
+
+	if (status == RELAY_MOVED)
+		relay_again(flow);
+	else if (status != RELAY_BROKEN_SINK && relay_is_draining(&relay))
+		deadline_set(&thread->deadlines, flow, DEADLINE_FLUSH,
+			     thread->now_ns);
+	else
+		flow_reset(flow,
+			   client ? "reset-by-client" : "reset-by-backend");
+}
+
+/* A RST becomes a RST, but what came before it arrives first: a server that
+ * refuses an upload answers, and closes with the rest unread. Our own RST would
+ * throw away what is still queued. */
+static void relay_broken(struct flow *flow, enum flow_side side)
+{
+	enum abi_direction direction =
+		side == FLOW_CLIENT ? ABI_FROM_CLIENT : ABI_FROM_BACKEND;
+
+	if (flow->direction[!direction] & FLOW_BROKEN) {
+		flow_reset(flow, side == FLOW_CLIENT ? "reset-by-backend"
+						     : "reset-by-client");
+		return;
+	}
+	flow->direction[direction] |= FLOW_BROKEN;
+	flow->hot->direction[direction].last_ns = flow->thread->now_ns;
+	flow->readable[side] = true;
+	flow->hung[side] = true;
+	relay_flush(flow);
+}
+
+/* Return: whether the other direction is to be moved too. */
 static bool relay_settle(struct flow *flow, enum abi_direction direction,
 			 enum relay_status status)
 {
@@ -262,8 +305,7 @@ static bool relay_settle(struct flow *flow, enum abi_direction direction,
 		relay_again(flow);
 		return true;
 	case RELAY_BROKEN_SOURCE:
-		flow_reset(flow, from_client ? "reset-by-client"
-					     : "reset-by-backend");
+		relay_broken(flow, from_client ? FLOW_CLIENT : FLOW_BACKEND);
 		return false;
 	case RELAY_BROKEN_SINK:
 		relay_broken(flow, from_client ? FLOW_BACKEND : FLOW_CLIENT);
@@ -278,6 +320,10 @@ static bool relay_settle(struct flow *flow, enum abi_direction direction,
 
 void relay_pump(struct flow *flow)
 {
+	if ((flow->direction[0] | flow->direction[1]) & FLOW_BROKEN) {
+		relay_flush(flow);
+		return;
+	}
 	for (enum abi_direction i = ABI_FROM_CLIENT; i <= ABI_FROM_BACKEND;
 	     i++) {
 		struct relay relay = relay_make(flow, i);
