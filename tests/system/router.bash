@@ -3,7 +3,7 @@
 # What the tests share that have one agent for the whole file. Its tests run
 # one after the other, and each begins with routes().
 
-bats_require_minimum_version 1.5.0
+export PEER_PATIENCE=$PATIENCE
 
 # file_lab [OPTION...] - of `netlab up`: the file's lab; in setup_file.
 file_lab() {
