@@ -20,10 +20,13 @@ static void connect_options(const struct flow *flow, int fd)
 {
 	const struct store *store = &flow->thread->agent->store;
 	uint64_t keepalive_ms = setting_get(store, ABI_SET_KEEPALIVE_MS);
-	int seconds = (int)((keepalive_ms + 999) / 1000), on = 1;
+	int seconds = (int)((keepalive_ms + 999) / 1000), on = 1, off = 0;
 
 	/* What the client sent in one segment is passed on at once. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	/* The hello acknowledges the SYN-ACK; after that the kernel goes back
+	 * to quick ACKs by itself. */
+	setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
 	if (!seconds)
 		return;
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));

@@ -109,7 +109,7 @@ static int listen_socket(const struct agent *agent,
 {
 	struct sockaddr_storage address;
 	socklen_t size = addr_to_sockaddr(endpoint, &address);
-	int on = 1;
+	int on = 1, off = 0;
 	AUTO_FD fd = socket(address.ss_family,
 			    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
@@ -121,6 +121,9 @@ static int listen_socket(const struct agent *agent,
 	if (bind(fd, (struct sockaddr *)&address, size) ||
 	    listen(fd, LISTEN_BACKLOG))
 		return -errno;
+	/* The answer acknowledges the hello, one packet less a connection;
+	 * listen() would forget it. A hello in pieces: steer_hurry(). */
+	setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
 	*ret_fd = take_fd(&fd);
 	return 0;
 }

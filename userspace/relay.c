@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -120,6 +122,23 @@ static bool relay_consume(struct relay *relay, size_t bytes)
 	return got == (ssize_t)bytes;
 }
 
+/* The FIN that has been announced comes next: it can go in the same packet.
+ * If it is a RST after all, relay_push() sends what was held back for it. */
+static bool relay_is_tail(const struct relay *relay, size_t seen)
+{
+	return !relay->broken && seen < AGENT_BUFFER_BYTES &&
+	       relay->flow->hung[relay->direction];
+}
+
+/* tcp(7): setting TCP_NODELAY sends what is pending. */
+static void relay_push(const struct flow *flow, enum flow_side side)
+{
+	int on = 1;
+
+	setsockopt(flow->end[side].fd, IPPROTO_TCP, TCP_NODELAY, &on,
+		   sizeof(on));
+}
+
 static enum relay_status relay_copy(struct relay *relay)
 {
 	struct flow *flow = relay->flow;
@@ -131,7 +150,9 @@ static enum relay_status relay_copy(struct relay *relay)
 		return relay_dry(relay);
 	if (!seen)
 		return relay_finish(relay);
-	sent = send(relay->sink->fd, buffer, (size_t)seen, MSG_NOSIGNAL);
+	sent = send(relay->sink->fd, buffer, (size_t)seen,
+		    relay_is_tail(relay, (size_t)seen) ? MSG_NOSIGNAL | MSG_MORE
+						       : MSG_NOSIGNAL);
 	if (sent < 0)
 		return relay_blocked(relay, errno);
 	relay_count(relay, (size_t)sent);
@@ -291,6 +312,7 @@ static void relay_broken(struct flow *flow, enum flow_side side)
 	flow->hot->direction[direction].last_ns = flow->thread->now_ns;
 	flow->readable[side] = true;
 	flow->hung[side] = true;
+	relay_push(flow, side == FLOW_CLIENT ? FLOW_BACKEND : FLOW_CLIENT);
 	relay_flush(flow);
 }
 
