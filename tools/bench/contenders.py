@@ -4,6 +4,9 @@
 import json
 import os
 import resource
+import signal
+import socket
+import time
 from dataclasses import dataclass, field, replace
 
 import machine
@@ -32,6 +35,7 @@ class Contender:
     build: str = BUILD  # where snictl and snictld are
     hooks: bool = False  # costs others something: runs in its own turns only
     most_flows: int = 1 << 20
+    change: str = ""  # how a route is changed at run time
 
     @property
     def ours(self):
@@ -64,6 +68,7 @@ CONTENDERS = [
         config="haproxy.cfg",
         fill=NO_SPLICE,
         argv=HAPROXY,
+        change="socket",
     ),
     Contender(
         "haproxy-splice",
@@ -83,6 +88,7 @@ CONTENDERS = [
         package="nginx-light",
         config="nginx.conf",
         argv=["nginx", "-c", "@CONFIG@", "-e", "stderr"],
+        change="reload",
     ),
     Contender(
         "sniproxy",
@@ -103,7 +109,12 @@ CONTENDERS = [
         most_flows=500,
     ),
     Contender(
-        "relay", "snictld relay", proxy="v2", port=7010, datapath="relay"
+        "relay",
+        "snictld relay",
+        proxy="v2",
+        port=7010,
+        datapath="relay",
+        change="command",
     ),
     Contender(
         "sockmap", "snictld sockmap", proxy="v2", port=7011, datapath="sockmap"
@@ -184,6 +195,27 @@ class Running:
         if self.contender.ours:
             self._check_datapath()
         return self
+
+    def change(self, number):
+        """Change the second route, which nobody takes meanwhile; return when
+        it is done. HAProxy's is not kept over a restart, ours is on disk."""
+        target = f"10.255.{number >> 8 & 255}.{number & 255}"
+        run = self.lab.scratch(self.contender.name)
+        if self.contender.change == "command":
+            self.snictl("route", "replace", TLS_NAME, f"{target}:443")
+        elif self.contender.change == "socket":
+            with socket.socket(socket.AF_UNIX) as control:
+                control.settimeout(10)
+                control.connect(f"{run}/socket")
+                control.sendall(f"set server tls/one addr {target}\n".encode())
+                while control.recv(4096):
+                    pass
+        elif self.contender.change == "reload":
+            before = self.pids()
+            os.kill(self.session, signal.SIGHUP)
+            end = time.monotonic() + 10
+            while self.pids() == before and time.monotonic() < end:
+                time.sleep(0.001)
 
     def capacity(self):
         """Flows that it has set memory aside for."""

@@ -129,6 +129,7 @@ class Meter:
         return (field[3] + field[4]) / TICKS, field[7] / TICKS
 
     def start(self):
+        self.foreign_begin = time.monotonic()
         self.foreign_before = self._foreign()
         self.proxy_before = task_seconds(self.proxy_pids)
         self.idle_before, self.stolen_before = self._idle_and_stolen()
@@ -141,11 +142,13 @@ class Meter:
         cpu = elapsed * CPUS - (idle - self.idle_before) - stolen
         proxy = task_seconds(self.proxy_pids) - self.proxy_before
         foreign = grown_ticks(self.foreign_before, self._foreign()) / TICKS
+        # To look at all processes takes its time, on a busy machine above all.
+        foreign /= (time.monotonic() - self.foreign_begin) * CPUS
         return {
             "elapsed_s": elapsed,
             "cpu_s": max(0.0, cpu),
             "proxy_s": proxy,
-            "foreign": (foreign + stolen) / (elapsed * CPUS),
+            "foreign": foreign + stolen / (elapsed * CPUS),
         }
 
 

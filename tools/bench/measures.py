@@ -4,6 +4,7 @@
 import contextlib
 import signal
 import subprocess
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import Callable
@@ -31,7 +32,7 @@ class Measure:
 
     sample(lab, running, variant, seconds) returns figures: elapsed_s, cpu_s,
     proxy_s, foreign, failures, and "metrics" by their keys. A measure that
-    needs a fresh process starts it itself: `fresh`.
+    needs a fresh process is `fresh`; one that starts it itself, `starts`.
     """
 
     name: str
@@ -42,7 +43,9 @@ class Measure:
     topologies: tuple = ("routed",)
     quick: tuple = ()  # variants of the quick run
     elsewhere: tuple = ()  # variants on the other topologies
+    takes_part: Callable = lambda contender: True
     fresh: bool = False
+    starts: bool = False
     seconds: float = 1.0  # of a sample, times the run's own factor
     rounds: int = 0  # at most; 0: as the run says
     claim: bool = True  # False: reported, nothing is claimed from it
@@ -328,6 +331,41 @@ def sample_start(lab, running, _variant, _seconds):
     return finish(figures, start_ms=elapsed * 1e3)
 
 
+# ---- changes ----------------------------------------------------------------
+
+CHANGE_METRICS = (
+    Metric("changes_s", "changes", "1/s", MORE),
+    Metric("first_p99_us", "p99 of the first byte meanwhile", "us", LESS),
+)
+
+
+def sample_change(lab, running, variant, seconds):
+    """One change after the other, each as an operator makes it, and
+    connections at a steady rate that must not notice."""
+    words = ["--shape", "down", "--size", 1024, "--seconds", seconds]
+    words += ["--concurrency", 1000, "--rate", variant]
+    stop = threading.Event()
+    made = [0]
+
+    def change():
+        while not stop.is_set():
+            running.change(made[0])
+            made[0] += 1
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    try:
+        figures = load.exchange(lab, running, words)
+    finally:
+        stop.set()
+        changing.join()
+    return finish(
+        figures,
+        changes_s=made[0] / figures["elapsed_s"],
+        first_p99_us=figures["client"]["first_byte_us"]["p99"],
+    )
+
+
 MEASURES = [
     Measure(
         "bulk",
@@ -338,7 +376,7 @@ MEASURES = [
         quick=("down-8",),
         elsewhere=("down-8",),
         topologies=("routed", "one-armed", "local"),
-        seconds=0.5,
+        seconds=0.3,
     ),
     Measure(
         "conn",
@@ -349,6 +387,7 @@ MEASURES = [
         quick=("64",),
         elsewhere=("64",),
         topologies=("routed", "one-armed", "local"),
+        seconds=0.6,
     ),
     Measure(
         "tls",
@@ -357,6 +396,7 @@ MEASURES = [
         ("32",),
         sample_tls,
         quick=("32",),
+        seconds=0.6,
     ),
     Measure(
         "latency",
@@ -367,7 +407,7 @@ MEASURES = [
         quick=("low",),
         elsewhere=("low",),
         topologies=("routed", "one-armed", "local"),
-        seconds=0.5,
+        seconds=0.4,
     ),
     Measure(
         "contended",
@@ -375,11 +415,17 @@ MEASURES = [
         LATENCY_METRICS,
         ("contended",),
         sample_latency,
-        seconds=0.5,
+        seconds=0.4,
         claim=False,
     ),
     Measure(
-        "paced", "64 paced flows", BULK_METRICS, ("64",), sample_paced, quick=("64",)
+        "paced",
+        "64 paced flows",
+        BULK_METRICS,
+        ("64",),
+        sample_paced,
+        quick=("64",),
+        seconds=0.6,
     ),
     Measure(
         "idle",
@@ -406,7 +452,17 @@ MEASURES = [
         ("1 route",),
         sample_start,
         quick=("1 route",),
+        takes_part=lambda contender: contender.port,
         fresh=True,
+        starts=True,
+    ),
+    Measure(
+        "change",
+        "Route changes beside 1,000 connections/s",
+        CHANGE_METRICS,
+        ("1000",),
+        sample_change,
+        takes_part=lambda contender: contender.change,
     ),
 ]
 BY_NAME = {measure.name: measure for measure in MEASURES}

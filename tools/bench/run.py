@@ -8,8 +8,13 @@ import load
 from contenders import Running
 from lab import Lab
 
-# A sample beside foreign load is taken again so often before it is given up.
+# A sample beside foreign load is taken again so often before it is given up,
+# as long as these are not too many: on a machine that others use all the time
+# nothing would come of it.
 TRIES = 3
+RETRIES_SHARE = 0.2
+# On topologies that only show that nothing is different there.
+ELSEWHERE_ROUNDS = 3
 
 
 def say(text):
@@ -34,6 +39,13 @@ class Run:
             self.notes.append(text)
             say(f"note: {text}")
 
+    def tries(self):
+        few = self.thrown_away < 10 + RETRIES_SHARE * len(self.rows)
+        return TRIES if few else 1
+
+    def is_over(self):
+        return time.monotonic() > self.deadline
+
     def execute(self):
         for topology in self.options.topologies:
             measures = [m for m in self.measures if self.variants(m, topology)]
@@ -51,8 +63,10 @@ class Run:
             return measure.quick if topology == "routed" else ()
         return measure.variants if topology == "routed" else measure.elsewhere
 
-    def rounds(self, measure):
+    def rounds(self, measure, topology):
         rounds = self.options.rounds
+        if topology != "routed":
+            rounds = min(rounds, ELSEWHERE_ROUNDS)
         return min(rounds, measure.rounds) if measure.rounds else rounds
 
 
@@ -82,7 +96,7 @@ class Topology:
     def take(self, measure, variant):
         """Warm up, then rounds in which all have their turn twice, the second
         time in the reverse order: what drifts evenly cancels out."""
-        if time.monotonic() > self.run.deadline:
+        if self.run.is_over():
             self.run.note(
                 f"{measure.name} {variant} ({self.lab.topology}) left out: "
                 f"{self.run.options.minutes} minutes are over"
@@ -94,11 +108,15 @@ class Topology:
             for name in list(names):
                 if not self.sample(measure, variant, name, None, None):
                     names.remove(name)
-        for number in range(self.run.rounds(measure)):
-            if measure.rounds == 1:
-                order = [(name, 0) for name in names]
-            else:
-                order = [(name, 0) for name in names]
+        for number in range(self.run.rounds(measure, self.lab.topology)):
+            if self.run.is_over():
+                self.run.note(
+                    f"{measure.name} {variant} ({self.lab.topology}) has only "
+                    f"{number} rounds: the time is over"
+                )
+                break
+            order = [(name, 0) for name in names]
+            if measure.rounds != 1:
                 order += [(name, 1) for name in reversed(names)]
             for name, half in order:
                 self.sample(measure, variant, name, number, half)
@@ -108,10 +126,11 @@ class Topology:
         )
 
     def participants(self, measure):
-        names = list(self.running)
-        if measure.name == "start":
-            names = [n for n in names if self.running[n].contender.port]
-        return names
+        return [
+            name
+            for name, running in self.running.items()
+            if measure.takes_part(running.contender)
+        ]
 
     def sample(self, measure, variant, name, number, half):
         """Return: whether the contender can do it at all."""
@@ -121,7 +140,7 @@ class Topology:
         if warm_up:
             seconds = round(max(0.1, seconds / 4), 3)
         threshold = self.run.options.foreign / 100
-        for attempt in range(1 if warm_up else TRIES):
+        for attempt in range(1 if warm_up else self.run.tries()):
             try:
                 figures = self.once(measure, variant, running, seconds)
             except (load.LoadFailed, RuntimeError, TimeoutError) as error:
@@ -135,7 +154,7 @@ class Topology:
             quiet = figures["foreign"] <= threshold
             if not quiet:
                 self.run.thrown_away += 1
-            if quiet or attempt == TRIES - 1:
+            if quiet:
                 break
         if figures["failures"]:
             self.run.note(
@@ -162,7 +181,7 @@ class Topology:
         if measure.fresh:
             # With others asleep beside it, and none of its past in memory.
             running.stop()
-            if measure.name != "start":
+            if not measure.starts:
                 running.start()
             try:
                 return measure.sample(self.lab, running, variant, seconds)
