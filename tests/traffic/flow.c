@@ -188,6 +188,11 @@ void flow_step(struct loop *loop, struct flow *flow)
 		if (!flow->writable)
 			return;
 		connected(loop, flow);
+		if (loop->stopped && flow->state == FLOW_STREAM &&
+		    flow->mine.end == END_CUT) {
+			flow_cut(loop, flow);
+			return;
+		}
 	}
 	more = flow_receive(loop, flow);
 	if (flow->state != FLOW_OVER)

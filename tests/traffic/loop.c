@@ -372,6 +372,7 @@ static void run_schedule(struct loop *loop, int64_t now, int64_t *stop_ns,
 	if (!*stop_ns &&
 	    (stop_wanted || (options->duration_ns && now >= end_ns))) {
 		*stop_ns = now;
+		loop->stopped = true;
 		cut_or_fail_all(loop, false);
 	}
 	if (!*stop_ns && options->duration_ns)

@@ -316,6 +316,7 @@ struct loop {
 	uint64_t parked;
 	int64_t next_timer_ns;
 	bool released;
+	bool stopped; /* unlimited streams are cut, also new ones */
 };
 
 int64_t clock_ns(void);
