@@ -12,7 +12,7 @@ from machine import Meter
 
 TRAFFIC = os.path.join(BUILD, "tests", "tools", "traffic")
 # What a client may take over its own time before it is given up.
-PATIENCE_S = 60
+PATIENCE_S = 30
 # After which a connection without progress has failed.
 PATIENCE = ("--timeout", "5")
 

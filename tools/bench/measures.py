@@ -182,8 +182,8 @@ def sample_latency(lab, running, variant, seconds):
 
 # ---- memory -----------------------------------------------------------------
 
-# Descriptors that are not flows': HAProxy's pipes are the most of them.
-SPARE = 1000
+# Descriptors that are not flows': pipes are the most of them.
+SPARE = 1600
 
 
 def idle_flows():

@@ -7,6 +7,7 @@ import subprocess
 from collections import defaultdict
 
 import contenders as table
+import lookup
 import measures as measuring
 import ratios
 
@@ -120,6 +121,8 @@ def measure_title(case):
     place = "" if case[0] == "routed" else f", {case[0]}"
     variant = f", {case[2]}" if len(measure.variants) > 1 else ""
     claim = "" if measure.claim else " (reported, nothing is claimed from it)"
+    if case[2] == "most":
+        variant = f", {measuring.idle_flows():,} of them (what the descriptors allow)"
     return f"{measure.title}{variant}{place}{claim}"
 
 
@@ -320,6 +323,9 @@ def write(result, folder):
     cases = "\n".join(case_table(summary, case) for case in summary.cases)
     duels = duel_table(summary)
     text = f"{environment}\n\n{cases}\n{duels}"
+    if result["lookups"]:
+        text += "\n" + lookup.as_table(result["lookups"])
+        lookup.picture(result["lookups"], f"{folder}/lookup.svg")
     with open(f"{folder}/table.md", "w", encoding="utf-8") as file:
         file.write(f"{headline_table(summary)}\n{text}")
     pictures(summary, folder)
