@@ -121,6 +121,7 @@ enum abi_setting {
 	ABI_SET_FLOW_CAPACITY,
 	ABI_SET_DATAPATH,
 	ABI_SET_LOG,
+	ABI_SET_SOCKMAP_LIMIT_BYTES,
 	ABI_SETTING_COUNT
 };
 
@@ -271,6 +272,8 @@ enum abi_phase {
 	ABI_PHASE_CONNECT, /* connecting to a target */
 	ABI_PHASE_PREFACE, /* sending PROXY header and hello */
 	ABI_PHASE_RELAY,   /* user space moves the bytes */
+	ABI_PHASE_KERNEL,  /* a sockmap moves them */
+	ABI_PHASE_RETURN,  /* from there back to user space */
 	ABI_PHASE_REFUSE,  /* alert sent, reading what still comes */
 	ABI_PHASE_COUNT
 };
@@ -294,23 +297,63 @@ enum abi_outcome {
 	ABI_OUTCOME_COUNT
 };
 
+/* Why a flow is not, or no longer, on the data path that it was meant for. */
+enum abi_why {
+	ABI_WHY_NONE,
+	ABI_WHY_OFF,	 /* that path is off: `snictl status` says why */
+	ABI_WHY_REFUSED, /* the kernel does not take these sockets */
+	ABI_WHY_READER,	 /* a reader does not keep up */
+	ABI_WHY_COUNT
+};
+
 enum abi_direction {
 	ABI_FROM_CLIENT,
 	ABI_FROM_BACKEND
 };
 
+/* What the verdict has found out about a direction's two sockets. */
+enum abi_known {
+	ABI_KNOWN_BASE = 1,
+	ABI_KNOWN_NEXT = 2
+};
+
 /**
  * struct abi_flow_direction - the bytes of one direction; a cache line.
- * @bytes:   payload passed on to the other side.
- * @packets: segments received, where the data path knows them.
- * @last_ns: of the last byte, or of the FIN behind it; written only when the
- *           coarse clock changed.
+ * @bytes:      payload that the agent passed on to the other side; with
+ *              @redirected that is all.
+ * @packets:    segments received, where the data path knows them.
+ * @last_ns:    of the last byte, or of the FIN behind it; written only when
+ *              the coarse clock changed.
+ *              By the agent, or by the verdict while the kernel has the flow.
+ * @redirected: payload that the verdict sent to the other side's socket.
+ * @passed:     payload that the verdict left to the agent.
+ * @drained:    payload of @passed that the agent has sent on.
+ * @base:       write_seq of the other side's socket when @redirected was 0.
+ * @limit:      most bytes that may be redirected and not acknowledged; 0: the
+ *              verdict redirects nothing.
+ * @next:       sequence number of the first byte that was not judged.
+ * @known:      enum abi_known.
+ * @damaged:    a segment could not be judged right: the flow is to be reset.
+ * @thread:     whose ring is told of bytes that are passed.
+ *
+ * The verdict (bpf/sockmap.bpf.c) writes redirected, passed, base, next,
+ * known and damaged, the agent the rest; it clears the verdict's own before
+ * there is one.
  */
 struct abi_flow_direction {
 	__u64 bytes;
 	__u64 packets;
 	__u64 last_ns;
-	__u64 reserved[5];
+	__u64 redirected;
+	__u64 passed;
+	__u64 drained;
+	__u32 base;
+	__u32 limit;
+	__u32 next;
+	__u8 known;
+	__u8 damaged;
+	__u8 thread;
+	__u8 reserved;
 };
 
 /** struct abi_flow_hot - written by whoever moves the bytes. */
@@ -334,6 +377,7 @@ struct abi_flow_hot {
  * @name_length: 0: no server name.
  * @route_offset, @route_apex: where in @name the domain of a wildcard route
  *             begins, and whether it is a ".domain".
+ * @why:       enum abi_why, beside @datapath.
  */
 struct abi_flow_cold {
 	__u32 sequence;
@@ -361,7 +405,8 @@ struct abi_flow_cold {
 	__u32 thread;
 	__u8 route_offset;
 	__u8 route_apex;
-	__u8 reserved[2];
+	__u8 why;
+	__u8 reserved[1];
 };
 
 /* ---- route_stats: hash by abi_route_key --------------------------------- */
@@ -386,10 +431,13 @@ struct abi_route_stats {
 /**
  * struct abi_counters - one writer each; readers add them up.
  * @outcome:        finished connections by enum abi_outcome.
- * @datapath:       flows handed to each data path.
+ * @datapath:       flows handed to each data path; one that was on several
+ *                  counts for each.
  * @bytes:          of finished flows, by enum abi_direction.
  * @accept_pauses:  times that accepting paused for want of descriptors.
  * @connect_failures: attempts to reach a target that failed.
+ * @returns:        flows that the kernel gave back to the relay because a
+ *                  reader did not keep up.
  */
 struct abi_counters {
 	__u64 accepted;
@@ -398,7 +446,8 @@ struct abi_counters {
 	__u64 bytes[2];
 	__u64 accept_pauses;
 	__u64 connect_failures;
-	__u64 reserved[7];
+	__u64 returns;
+	__u64 reserved[6];
 };
 
 #pragma GCC diagnostic pop
@@ -413,6 +462,7 @@ _Static_assert(sizeof(struct abi_route_key) == 24, "abi_route_key");
 _Static_assert(sizeof(struct abi_route) == 420, "abi_route");
 _Static_assert(sizeof(struct abi_routes) == 64, "abi_routes");
 _Static_assert(sizeof(struct abi_route_record) == 32, "abi_route_record");
+_Static_assert(sizeof(struct abi_flow_direction) == 64, "abi_flow_direction");
 _Static_assert(sizeof(struct abi_flow_hot) == 128, "abi_flow_hot");
 _Static_assert(sizeof(struct abi_flow_cold) == 464, "abi_flow_cold");
 _Static_assert(sizeof(struct abi_route_stats) == 64, "abi_route_stats");

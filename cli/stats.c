@@ -20,7 +20,7 @@ static json_t *counts_object(const char *const *words, size_t count,
 static json_t *stats_object(const struct abi_counters *sum)
 {
 	return json_pack(
-		"{s:I, s:o, s:o, s:I, s:I, s:I, s:I}", "accepted",
+		"{s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "accepted",
 		(json_int_t)sum->accepted, "outcomes",
 		counts_object(words_outcome, ABI_OUTCOME_COUNT, sum->outcome),
 		"datapaths",
@@ -29,7 +29,8 @@ static json_t *stats_object(const struct abi_counters *sum)
 		"bytes_in", (json_int_t)sum->bytes[ABI_FROM_CLIENT],
 		"bytes_out", (json_int_t)sum->bytes[ABI_FROM_BACKEND],
 		"connect_failures", (json_int_t)sum->connect_failures,
-		"accept_pauses", (json_int_t)sum->accept_pauses);
+		"accept_pauses", (json_int_t)sum->accept_pauses, "returns",
+		(json_int_t)sum->returns);
 }
 
 static const struct column columns[] = {
@@ -63,6 +64,7 @@ static int print_table(const struct abi_counters *sum)
 	put(&listing, "", "bytes out", sum->bytes[ABI_FROM_BACKEND]);
 	put(&listing, "", "connect failures", sum->connect_failures);
 	put(&listing, "", "accept pauses", sum->accept_pauses);
+	put(&listing, "", "returns", sum->returns);
 	return listing_end(&listing);
 }
 

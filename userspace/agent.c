@@ -203,6 +203,8 @@ static void thread_go_on(struct thread *thread)
 		flow->is_again = false;
 		if (flow->cold->phase == ABI_PHASE_RELAY) {
 			relay_pump(flow);
+		} else if (flow->cold->phase == ABI_PHASE_RETURN) {
+			redirect_step(flow);
 		} else {
 			flow->next_again = thread->ended;
 			thread->ended = flow;
@@ -240,6 +242,8 @@ static void *thread_main(void *argument)
 static int thread_init(struct agent *agent, struct thread *thread,
 		       unsigned index)
 {
+	int result;
+
 	thread->agent = agent;
 	thread->index = index;
 	thread->now_ns = agent_now_ns();
@@ -257,7 +261,8 @@ static int thread_init(struct agent *agent, struct thread *thread,
 	thread->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (thread->wake.fd < 0)
 		return -errno;
-	return thread_watch(thread, &thread->wake, EPOLLIN, true);
+	result = thread_watch(thread, &thread->wake, EPOLLIN, true);
+	return result ? result : redirect_thread(thread);
 }
 
 /* A flow needs two descriptors; an eighth of all is for pipes. */

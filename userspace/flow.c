@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include "addr.h"
 #include "cleanup.h"
+#include "flow_read.h"
 #include "listen.h"
 #include "setting.h"
 
@@ -19,6 +20,8 @@
 /* How often a flow is looked at in the time that it may be idle: it is ended
  * by an eighth of that late at most. */
 #define FLOW_IDLE_LOOKS 8
+/* There is no event for the end of the kernel's own work on a flow. */
+#define FLOW_RETURN_NS 1000000ULL
 
 /* How often a reset that waits for the ACKs of what came before is tried. No
  * event tells of them. */
@@ -57,6 +60,15 @@ void flow_give_back(struct thread *thread)
 		    agent->draining)
 			agent_wake_main(agent);
 	}
+}
+
+void flow_again(struct flow *flow)
+{
+	if (flow->is_again)
+		return;
+	flow->is_again = true;
+	flow->next_again = flow->thread->again;
+	flow->thread->again = flow;
 }
 
 void flow_phase(struct flow *flow, enum abi_phase phase)
@@ -104,6 +116,10 @@ static void flow_step(struct flow *flow, enum flow_side side, uint32_t events)
 		return;
 	case ABI_PHASE_RELAY:
 		relay_ready(flow, side, events);
+		return;
+	case ABI_PHASE_KERNEL:
+	case ABI_PHASE_RETURN:
+		redirect_ready(flow, side, events);
 		return;
 	case ABI_PHASE_REFUSE:
 		refuse_read(flow);
@@ -269,8 +285,8 @@ static void flow_account(struct flow *flow, const char *how)
 	struct thread *thread = flow->thread;
 	const struct abi_flow_cold *cold = flow->cold;
 	const struct store *store = &thread->agent->store;
-	uint64_t bytes[2] = {flow->hot->direction[0].bytes,
-			     flow->hot->direction[1].bytes};
+	uint64_t bytes[2] = {flow_bytes(&flow->hot->direction[0]),
+			     flow_bytes(&flow->hot->direction[1])};
 	enum abi_log form = (enum abi_log)setting_get(store, ABI_SET_LOG);
 
 	thread->counters->outcome[cold->outcome]++;
@@ -306,6 +322,8 @@ void flow_end(struct flow *flow, const char *how)
 			pipes_return(&thread->pipes,
 				     take_pointer(flow->pipe[i]));
 	}
+	if (pair_is_joined(&flow->pair))
+		pair_forget(&flow->pair);
 	flow_forget_opening(flow);
 	if (flow->source)
 		limit_leave(&thread->agent->limits, take_pointer(flow->source));
@@ -347,6 +365,8 @@ static uint64_t flow_wait_ns(const struct flow *flow)
 		return FLOW_REFUSE_NS;
 	if (flow->deadline == DEADLINE_FLUSH)
 		return FLOW_FLUSH_NS;
+	if (flow->deadline == DEADLINE_RETURN)
+		return FLOW_RETURN_NS;
 	return setting_get(&flow->thread->agent->store,
 			   setting[flow->deadline]) *
 	       1000000;
@@ -406,6 +426,9 @@ void flow_expire(struct flow *flow)
 		return;
 	case DEADLINE_DROP:
 		flow_reset(flow, "refused");
+		return;
+	case DEADLINE_RETURN:
+		redirect_step(flow);
 		return;
 	case DEADLINE_NONE:
 	case DEADLINE_COUNT:

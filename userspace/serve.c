@@ -42,16 +42,17 @@ static json_t *serve_listeners(const struct agent *agent)
 	return list;
 }
 
-static json_t *serve_datapaths(void)
+static json_t *serve_datapaths(const struct agent *agent)
 {
 	static const char absent[] = "not part of this version";
 
-	return json_pack("[{ss sb ss} {ss sb ss} {ss sb ss?}]", "name",
+	return json_pack("[{ss sb ss} {ss sb ss?} {ss sb ss?}]", "name",
 			 words_datapath[ABI_DATAPATH_SPLICE], "on", 0, "why",
 			 absent, "name", words_datapath[ABI_DATAPATH_SOCKMAP],
-			 "on", 0, "why", absent, "name",
-			 words_datapath[ABI_DATAPATH_RELAY], "on", 1, "why",
-			 NULL);
+			 "on", agent->sockmap != NULL, "why",
+			 agent->sockmap ? NULL : agent->sockmap_off.text,
+			 "name", words_datapath[ABI_DATAPATH_RELAY], "on", 1,
+			 "why", NULL);
 }
 
 static json_t *serve_status(struct agent *agent)
@@ -67,7 +68,7 @@ static json_t *serve_status(struct agent *agent)
 			 words_datapath[agent->datapath], "draining",
 			 (int)atomic_load(&agent->draining), "accept_paused",
 			 paused, "listeners", serve_listeners(agent),
-			 "datapaths", serve_datapaths());
+			 "datapaths", serve_datapaths(agent));
 }
 
 static json_t *serve_listen(struct agent *agent)

@@ -81,6 +81,10 @@ const struct setting setting_table[ABI_SETTING_COUNT] = {
 	[ABI_SET_LOG] =
 		{"log", SETTING_WORD, ABI_LOG_TEXT, 0, ABI_LOG_JSON, words_log,
 		 "The form of the line that each finished connection gets."},
+	[ABI_SET_SOCKMAP_LIMIT_BYTES] =
+		{"sockmap-limit", SETTING_BYTES, 2 << 20, 1024, 64 << 20, NULL,
+		 "Bytes of one direction that a connection in a sockmap may "
+		 "have here until the receiver has acknowledged them."},
 };
 
 int setting_find(const char *name)

@@ -10,6 +10,7 @@
 extern const char *const words_outcome[ABI_OUTCOME_COUNT];
 extern const char *const words_phase[ABI_PHASE_COUNT];
 extern const char *const words_datapath[ABI_DATAPATH_COUNT + 1];
+extern const char *const words_why[ABI_WHY_COUNT];
 extern const char *const words_proxy[ABI_PROXY_V2 + 2];
 extern const char *const words_log[ABI_LOG_JSON + 2];
 

@@ -11,6 +11,7 @@
 #include "agent.h"
 #include "cleanup.h"
 #include "control.h"
+#include "flow.h"
 #include "listen.h"
 #include "privilege.h"
 #include "serve.h"
@@ -127,6 +128,7 @@ static int worker_open(struct worker *worker,
 	if (result)
 		return result;
 	state_unlock(&agent->store);
+	redirect_open(agent);
 	result = privilege_drop(error);
 	if (result)
 		return result;
@@ -153,6 +155,7 @@ int worker_run(const struct worker_options *options, int ready)
 		worker_turn(&worker);
 	listen_stop(&worker.agent);
 	agent_stop(&worker.agent);
+	redirect_close(&worker.agent);
 	store_close(&worker.agent.store);
 	return EXIT_DONE;
 }
