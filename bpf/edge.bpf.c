@@ -226,77 +226,99 @@ static __always_inline int is_allowed(const struct abi_edge *here,
 	       bpf_map_lookup_elem(&allowed, &packet->source);
 }
 
+/** struct search - for a ban; @to_listener: those of listeners' ports hold. */
+struct search {
+	struct abi_prefix_key key;
+	struct abi_ban *found;
+	int to_listener;
+};
+
+/* Return: 1 to end the search. */
+static long look_up_ban(__u64 round, struct search *search)
+{
+	struct abi_ban *ban = bpf_map_lookup_elem(&bans, &search->key);
+	int own;
+
+	(void)round;
+	if (!ban)
+		return 1;
+	own = ban->sets & 1 && (!ban->expires_ns ||
+				ban->expires_ns > bpf_ktime_get_boot_ns());
+	if ((own && ban->all_ports) ||
+	    (search->to_listener && (own || ban->sets & ~1U))) {
+		search->found = ban;
+		return 1;
+	}
+	if (!ban->length)
+		return 1;
+	search->key.length = 32 + ban->length - 1;
+	return 0;
+}
+
 /* The longest prefix first; where its ban is over, or is not for this port,
  * a shorter one may still hold. */
 static __always_inline int is_banned(const struct abi_edge *here,
 				     const struct packet *packet,
 				     int to_listener)
 {
-	struct abi_prefix_key key = packet->source;
+	struct search search = {.key = packet->source,
+				.to_listener = to_listener};
 
-	for (int i = 0; i < PREFIXES; i++) {
-		struct abi_ban *ban = bpf_map_lookup_elem(&bans, &key);
-		int own;
+	/* Nearly always the first look is the last: no need of the loop. */
+	if (!look_up_ban(0, &search))
+		bpf_loop(PREFIXES, look_up_ban, &search, 0);
+	if (!search.found || is_allowed(here, packet))
+		return 0;
+	__sync_fetch_and_add(&search.found->hits, 1);
+	return 1;
+}
 
-		if (!ban)
-			return 0;
-		own = ban->sets & 1 &&
-		      (!ban->expires_ns ||
-		       ban->expires_ns > bpf_ktime_get_boot_ns());
-		if ((own && ban->all_ports) ||
-		    (to_listener && (own || ban->sets & ~1U))) {
-			if (is_allowed(here, packet))
-				return 0;
-			__sync_fetch_and_add(&ban->hits, 1);
-			return 1;
-		}
-		if (!ban->length)
-			return 0;
-		key.length = 32 + ban->length - 1;
-	}
-	return 0;
+/* The first @bits of 64, as a mask. */
+static __always_inline __u64 first_bits(int bits)
+{
+	return bits <= 0 ? 0 : bits >= 64 ? ~0ULL : ~(~0ULL >> (bits & 63));
+}
+
+static __always_inline __u64 half(const __u8 *addr)
+{
+	__u64 value;
+
+	__builtin_memcpy(&value, addr, sizeof(value));
+	return bpf_be64_to_cpu(value);
 }
 
 /* Whether it comes from a proxy whose clients are told apart by the agent. */
 static __always_inline int is_trusted(const struct abi_listener *listener,
 				      const struct packet *packet)
 {
+	__u64 high = half(packet->source.addr);
+	__u64 low = half(packet->source.addr + 8);
+
 	for (unsigned i = 0; i < ABI_TRUSTED_MAX; i++) {
 		const struct abi_prefix *prefix = &listener->trusted[i];
-		__u8 differs = 0;
+		int bits = prefix->length;
 
 		if (i >= listener->trusted_count)
 			return 0;
-		if (prefix->family != packet->source.family)
-			continue;
-		for (unsigned j = 0; j < 16; j++) {
-			int bits = (int)prefix->length - (int)j * 8;
-			__u8 mask = bits >= 8  ? 0xff
-				    : bits > 0 ? (__u8)(0xff00 >> bits)
-					       : 0;
-
-			differs |= (prefix->addr[j] ^ packet->source.addr[j]) &
-				   mask;
-		}
-		if (!differs)
+		if (prefix->family == packet->source.family &&
+		    !((half(prefix->addr) ^ high) & first_bits(bits)) &&
+		    !((half(prefix->addr + 8) ^ low) & first_bits(bits - 64)))
 			return 1;
 	}
 	return 0;
 }
 
 /* The source, as the limits count: cut to the length that is set. */
-static __always_inline void cut_source(struct abi_prefix_key *key,
-				       unsigned bits)
+static __always_inline void cut_source(struct abi_prefix_key *key, int bits)
 {
-	for (unsigned j = 0; j < 16; j++) {
-		int rest = (int)bits - (int)j * 8;
+	__u64 high = half(key->addr) & first_bits(bits);
+	__u64 low = half(key->addr + 8) & first_bits(bits - 64);
 
-		if (rest <= 0)
-			key->addr[j] = 0;
-		else if (rest < 8)
-			key->addr[j] &= (__u8)(0xff00 >> rest);
-	}
-	key->length = 32 + bits;
+	high = bpf_cpu_to_be64(high);
+	low = bpf_cpu_to_be64(low);
+	__builtin_memcpy(key->addr, &high, sizeof(high));
+	__builtin_memcpy(key->addr + 8, &low, sizeof(low));
+	key->length = 32 + (__u32)bits;
 }
 
 /* The generic cell rate algorithm (ITU-T I.371): one time a source. Two CPUs
@@ -314,7 +336,7 @@ static __always_inline int is_too_fast(const struct abi_settings *set,
 		return 0;
 	step = SECOND_NS / rate;
 	cut_source(&key,
-		   (unsigned)set->value[key.family == AF_INET
+		   (int)set->value[key.family == AF_INET
 						? ABI_SET_SOURCE_PREFIX_IPV4
 						: ABI_SET_SOURCE_PREFIX_IPV6]);
 	found = bpf_map_lookup_elem(&edge_rates, &key);

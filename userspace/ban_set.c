@@ -347,6 +347,9 @@ int ban_set_replace(const struct paths *paths, const struct store *store,
 	struct ban_set set;
 	int status = file ? name_set(list, name, &set, error) : -ENOMEM;
 
+	/* A file that no row names is what a dead writer left. */
+	if (!status && !ban_set_find(list, name))
+		unlink(file);
 	if (!status)
 		status = ban_set_read(paths, &set, &now, error);
 	if (status)

@@ -247,6 +247,18 @@ bool edge_is_too_fast(const struct store *store,
 	return false;
 }
 
+/* No source has this key: it is of no family. */
+void edge_shell_rate(const struct store *store, struct abi_rate *ret_rate,
+		     const struct abi_rate *rate)
+{
+	static const struct abi_prefix_key key = {.addr = "ban-shell"};
+
+	if (ret_rate && bpf_map_lookup_elem(store->edge_rates, &key, ret_rate))
+		*ret_rate = (struct abi_rate){0};
+	if (rate)
+		bpf_map_update_elem(store->edge_rates, &key, rate, BPF_ANY);
+}
+
 /* ---- counts ------------------------------------------------------------- */
 
 struct abi_edge_counts edge_counts_read(const struct store *store)

@@ -60,6 +60,14 @@ bool edge_is_banned(const struct store *store,
 bool edge_is_too_fast(const struct store *store,
 		      const struct abi_endpoint *address);
 
+/**
+ * edge_shell_rate() - the pace of ban-shell, kept beside the sources'.
+ * @ret_rate: NULL: not asked; 0 where there is none.
+ * @rate:     NULL: not set.
+ */
+void edge_shell_rate(const struct store *store, struct abi_rate *ret_rate,
+		     const struct abi_rate *rate);
+
 /** edge_counts_read() - what the hooks have dropped, over all CPUs. */
 struct abi_edge_counts edge_counts_read(const struct store *store);
 

@@ -68,6 +68,7 @@ enum flow_direction_flags {
  * @hung:         by side: the peer's FIN has been announced.
  * @deadline:     the queue that the flow waits in.
  * @error:        of the last target that could not be reached.
+ * @limit:        enum abi_limit, where the outcome is "limited".
  * @refused_bytes: read and thrown away behind a refusal.
  * @proxy_expected: the client's own PROXY header is still to come.
  * @pending:      counts as a pending hello at its source.
@@ -88,6 +89,7 @@ struct flow {
 	int error;
 	uint32_t refused_bytes;
 	uint8_t deadline;
+	uint8_t limit;
 	uint8_t direction[2];
 	bool watches_out[2];
 	bool readable[2];
@@ -150,8 +152,9 @@ static inline void flow_record_end(struct flow *flow)
 }
 
 /**
- * flow_admit() - count the flow at its source, once its address is known.
- * Return: false where a limit is reached; the flow has ended then.
+ * flow_admit() - hold the flow's client, once its address is known, against
+ * bans and limits, and count it at its source.
+ * Return: false where it may not be; the flow has ended then.
  */
 bool flow_admit(struct flow *flow);
 
