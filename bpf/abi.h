@@ -487,7 +487,8 @@ struct abi_edge {
 	__u64 reserved[3];
 };
 
-/* ---- edge_rates: LRU hash by the source's prefix -------------------------- */
+/* ---- edge_rates: LRU hash by the source's prefix --------------------------
+ */
 
 /**
  * struct abi_rate - new connections of a source.

@@ -222,8 +222,7 @@ find_listener(const struct packet *packet)
 static __always_inline int is_allowed(const struct abi_edge *here,
 				      const struct packet *packet)
 {
-	return here->allowed &&
-	       bpf_map_lookup_elem(&allowed, &packet->source);
+	return here->allowed && bpf_map_lookup_elem(&allowed, &packet->source);
 }
 
 /** struct search - for a ban; @to_listener: those of listeners' ports hold. */
@@ -242,8 +241,8 @@ static long look_up_ban(__u64 round, struct search *search)
 	(void)round;
 	if (!ban)
 		return 1;
-	own = ban->sets & 1 && (!ban->expires_ns ||
-				ban->expires_ns > bpf_ktime_get_boot_ns());
+	own = ban->sets & 1 &&
+	      (!ban->expires_ns || ban->expires_ns > bpf_ktime_get_boot_ns());
 	if ((own && ban->all_ports) ||
 	    (search->to_listener && (own || ban->sets & ~1U))) {
 		search->found = ban;
@@ -335,10 +334,9 @@ static __always_inline int is_too_fast(const struct abi_settings *set,
 	if (!rate)
 		return 0;
 	step = SECOND_NS / rate;
-	cut_source(&key,
-		   (int)set->value[key.family == AF_INET
-						? ABI_SET_SOURCE_PREFIX_IPV4
-						: ABI_SET_SOURCE_PREFIX_IPV6]);
+	cut_source(&key, (int)set->value[key.family == AF_INET
+						 ? ABI_SET_SOURCE_PREFIX_IPV4
+						 : ABI_SET_SOURCE_PREFIX_IPV6]);
 	found = bpf_map_lookup_elem(&edge_rates, &key);
 	if (!found) {
 		fresh.due_ns = now + step;
@@ -391,9 +389,8 @@ int edge_xdp(struct xdp_md *context)
 	return judge(&packet) == DROP ? XDP_DROP : XDP_PASS;
 }
 
-static __always_inline enum judgement read_skb(struct __sk_buff *skb,
-					       int ethernet,
-					       struct packet *packet)
+static __always_inline enum judgement
+read_skb(struct __sk_buff *skb, int ethernet, struct packet *packet)
 {
 	void *data = (void *)(long)skb->data;
 	void *end = (void *)(long)skb->data_end;

@@ -15,12 +15,11 @@ static int read_prefixes(const char *path, struct ban_prefixes *ret_prefixes,
 			 struct error *error)
 {
 	bool standard = !strcmp(path, "-");
-	AUTO_FD file = standard ? dup(STDIN_FILENO)
-				: open(path, O_RDONLY | O_CLOEXEC);
+	AUTO_FD file =
+		standard ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
 	AUTO_FREE char *text = NULL;
 	size_t length;
-	int ret = file < 0 ? -errno
-			   : config_file_slurp(file, &text, &length);
+	int ret = file < 0 ? -errno : config_file_slurp(file, &text, &length);
 
 	if (ret)
 		return error_set(error, EXIT_FAILED, ret, "%s: %s", path,

@@ -13,9 +13,9 @@
 #define SECOND_NS 1000000000ULL
 
 static const struct column columns[] = {
-	{"PREFIX", COLUMN_TEXT},  {"LEFT", COLUMN_NUMBER},
-	{"PORTS", COLUMN_SPARE},  {"HITS", COLUMN_NUMBER},
-	{"REASON", COLUMN_CUT},	  {NULL, COLUMN_TEXT},
+	{"PREFIX", COLUMN_TEXT}, {"LEFT", COLUMN_NUMBER},
+	{"PORTS", COLUMN_SPARE}, {"HITS", COLUMN_NUMBER},
+	{"REASON", COLUMN_CUT},	 {NULL, COLUMN_TEXT},
 };
 
 static const char *left(uint64_t expires_ns, char *text)
@@ -35,9 +35,9 @@ static json_t *until(uint64_t expires_ns)
 
 	if (!expires_ns)
 		return json_null();
-	return json_integer((json_int_t)time(NULL) +
-			    (json_int_t)((rest_ns + SECOND_NS - 1) /
-					 SECOND_NS));
+	return json_integer(
+		(json_int_t)time(NULL) +
+		(json_int_t)((rest_ns + SECOND_NS - 1) / SECOND_NS));
 }
 
 static json_t *ban_object(const struct ban *ban, uint64_t hits)
@@ -45,9 +45,9 @@ static json_t *ban_object(const struct ban *ban, uint64_t hits)
 	char text[ADDR_TEXT_SIZE];
 
 	return json_pack("{s:s, s:n, s:o, s:b, s:I, s:o}", "prefix",
-			 addr_format_prefix(&ban->prefix, text), "set",
-			 "until", until(ban->expires_ns), "all_ports",
-			 ban->all_ports, "hits", (json_int_t)hits, "reason",
+			 addr_format_prefix(&ban->prefix, text), "set", "until",
+			 until(ban->expires_ns), "all_ports", ban->all_ports,
+			 "hits", (json_int_t)hits, "reason",
 			 object_text(*ban->reason ? ban->reason : NULL));
 }
 
@@ -63,12 +63,11 @@ static void list_ban(struct listing *listing, const struct ban *ban,
 		return;
 	}
 	snprintf(hits, sizeof(hits), "%llu", entry.hits);
-	listing_row(listing,
-		    (const char *const[]){
-			    addr_format_prefix(&ban->prefix, prefix),
-			    left(ban->expires_ns, rest),
-			    ban->all_ports ? "all" : "listeners", hits,
-			    ban->reason});
+	listing_row(listing, (const char *const[]){
+				     addr_format_prefix(&ban->prefix, prefix),
+				     left(ban->expires_ns, rest),
+				     ban->all_ports ? "all" : "listeners", hits,
+				     ban->reason});
 }
 
 static int list_set(struct listing *listing, const struct invocation *call,
@@ -86,19 +85,18 @@ static int list_set(struct listing *listing, const struct invocation *call,
 		addr_format_prefix(&prefixes.row[i], text);
 		snprintf(hits, sizeof(hits), "%llu", entry.hits);
 		if (listing->json)
-			listing_object(listing,
-				       json_pack("{s:s, s:s, s:n, s:b, s:I, "
-						 "s:n}",
-						 "prefix", text, "set",
-						 set->name, "until",
-						 "all_ports", 0, "hits",
-						 (json_int_t)entry.hits,
-						 "reason"));
+			listing_object(
+				listing,
+				json_pack("{s:s, s:s, s:n, s:b, s:I, "
+					  "s:n}",
+					  "prefix", text, "set", set->name,
+					  "until", "all_ports", 0, "hits",
+					  (json_int_t)entry.hits, "reason"));
 		else
-			listing_row(listing, (const char *const[]){
-						     text, "for ever",
-						     "listeners", hits,
-						     set->name});
+			listing_row(listing,
+				    (const char *const[]){text, "for ever",
+							  "listeners", hits,
+							  set->name});
 	}
 	return ret;
 }
@@ -200,8 +198,7 @@ static void collect(struct view *view)
 static void print_ban(const json_t *ban)
 {
 	const json_t *sets = json_object_get(ban, "sets");
-	const char *reason =
-		json_string_value(json_object_get(ban, "reason"));
+	const char *reason = json_string_value(json_object_get(ban, "reason"));
 	const json_t *end = json_object_get(ban, "until");
 	time_t at = (time_t)json_integer_value(end);
 	char text[64] = "for ever";
@@ -250,15 +247,14 @@ int ban_show_main(const struct invocation *call, struct error *error)
 	collect(&view);
 	addr_format_ip(&view.address, text);
 	if (call->option[OPTION_JSON])
-		return output_json(json_pack("{s:s, s:b, s:b, s:O}", "address",
-					     text, "allowed", view.allowed,
-					     "banned",
-					     !view.allowed &&
-						     json_array_size(bans) > 0,
-					     "bans", bans));
+		return output_json(
+			json_pack("{s:s, s:b, s:b, s:O}", "address", text,
+				  "allowed", view.allowed, "banned",
+				  !view.allowed && json_array_size(bans) > 0,
+				  "bans", bans));
 	if (!json_array_size(bans) && !view.allowed)
-		return error_set(error, EXIT_FAILED, ENOENT,
-				 "%s is not banned", text);
+		return error_set(error, EXIT_FAILED, ENOENT, "%s is not banned",
+				 text);
 	output_field("Address", "%s%s", text,
 		     view.allowed ? ", never banned" : "");
 	for (size_t i = 0; i < json_array_size(bans); i++)

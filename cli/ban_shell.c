@@ -67,9 +67,8 @@ static int wait_for_turn(const struct invocation *call, struct error *error)
 {
 	uint64_t wait_ns = 0;
 	int ret = take_turn(call, &wait_ns, error);
-	const struct timespec wait = {
-		.tv_sec = (time_t)(wait_ns / 1000000000),
-		.tv_nsec = (long)(wait_ns % 1000000000)};
+	const struct timespec wait = {.tv_sec = (time_t)(wait_ns / 1000000000),
+				      .tv_nsec = (long)(wait_ns % 1000000000)};
 
 	if (!ret)
 		nanosleep(&wait, NULL);

@@ -130,8 +130,7 @@ static void find_peers(struct search *search, int pid, const char *table)
 	file = fopen(path, "re");
 	while (file && search->count < search->most &&
 	       fgets(line, sizeof(line), file)) {
-		if (sscanf(line,
-			   "%*s %*s %63s %x %*s %*s %*s %*s %*s %" SCNu64,
+		if (sscanf(line, "%*s %*s %63s %x %*s %*s %*s %*s %*s %" SCNu64,
 			   remote, &state, &inode) == 3 &&
 		    state == TCP_ESTABLISHED && is_ours(search, inode) &&
 		    read_peer(remote, &search->peers[search->count]))

@@ -43,8 +43,8 @@ static json_t *stats_object(const struct abi_counters *sum,
 			    const struct abi_edge_counts *edge)
 {
 	return json_pack(
-		"{s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:{s:I, s:I}}", "accepted",
-		(json_int_t)sum->accepted, "outcomes",
+		"{s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:{s:I, s:I}}",
+		"accepted", (json_int_t)sum->accepted, "outcomes",
 		counts_object(words_outcome, ABI_OUTCOME_COUNT, sum->outcome),
 		"datapaths",
 		counts_object(words_datapath, ABI_DATAPATH_COUNT,

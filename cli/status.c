@@ -198,10 +198,10 @@ static void print_hooks(const struct status *status)
 
 		if (!kind || !strcmp(kind, edge_hook_words[EDGE_HOOK_NONE]))
 			continue;
-		output_field(label, "%-10s %s",
-			     json_string_value(
-				     json_object_get(row, "interface")),
-			     kind);
+		output_field(
+			label, "%-10s %s",
+			json_string_value(json_object_get(row, "interface")),
+			kind);
 		label = NULL;
 	}
 	if (label)
@@ -328,13 +328,13 @@ static json_t *status_object(const struct invocation *call,
 	json_t *datapaths = json_object_get(status->agent, "datapaths");
 
 	return json_pack(
-		"{s:o, s:o, s:O?, s:o, s:I, s:{s:I, s:I, s:O}, s:o, s:o}", "agent",
-		agent_object(status), "listeners", listeners_object(status),
-		"datapaths", datapaths, "flows", flows_object(status), "routes",
-		(json_int_t)status->routes, "edge", "bans",
-		(json_int_t)status->bans, "allowed",
-		(json_int_t)status->allowed, "hooks", status->hooks, "maps", maps_object(call, status),
-		"state", state_object(call, status));
+		"{s:o, s:o, s:O?, s:o, s:I, s:{s:I, s:I, s:O}, s:o, s:o}",
+		"agent", agent_object(status), "listeners",
+		listeners_object(status), "datapaths", datapaths, "flows",
+		flows_object(status), "routes", (json_int_t)status->routes,
+		"edge", "bans", (json_int_t)status->bans, "allowed",
+		(json_int_t)status->allowed, "hooks", status->hooks, "maps",
+		maps_object(call, status), "state", state_object(call, status));
 }
 
 int status_main(const struct invocation *call, struct error *error)

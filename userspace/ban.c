@@ -12,7 +12,6 @@
 #include "cleanup.h"
 #include "edge.h"
 
-
 int ban_parse_prefix(const char *text, struct abi_prefix *ret_prefix,
 		     struct error *error)
 {
@@ -193,8 +192,8 @@ int ban_disallow(struct ban_list *list, const struct abi_prefix *prefix)
 {
 	struct abi_prefix *rows = list->allowed;
 	bool found;
-	size_t at = place(rows, list->allowed_count, sizeof(*rows), prefix,
-			  &found);
+	size_t at =
+		place(rows, list->allowed_count, sizeof(*rows), prefix, &found);
 
 	if (!found)
 		return -ENOENT;

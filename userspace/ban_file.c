@@ -68,8 +68,8 @@ static int read_ban(struct reading *reading, char *line)
 			ban.all_ports = true;
 		} else if (!strcmp(at, "until")) {
 			at = word(&line);
-			if (!at || number_parse(at, 1, UINT32_MAX * 16ULL,
-						&until_s))
+			if (!at ||
+			    number_parse(at, 1, UINT32_MAX * 16ULL, &until_s))
 				return -EINVAL;
 		} else if (!strcmp(at, "reason") && line) {
 			ban.reason = line;
@@ -80,11 +80,11 @@ static int read_ban(struct reading *reading, char *line)
 	}
 	/* One that is over is over by the clock that boots anew with 0. */
 	if (until_s)
-		ban.expires_ns = until_s <= reading->now_s
-					 ? 1
-					 : reading->now_ns +
-						   (until_s - reading->now_s) *
-							   SECOND_NS;
+		ban.expires_ns =
+			until_s <= reading->now_s
+				? 1
+				: reading->now_ns + (until_s - reading->now_s) *
+							    SECOND_NS;
 	return ban_set(reading->list, &ban);
 }
 
@@ -173,8 +173,8 @@ int ban_file_read(const struct paths *paths, struct ban_list *ret_list,
 
 static uint64_t until_s(const struct ban *ban, uint64_t now_s, uint64_t now_ns)
 {
-	uint64_t left_ns = ban->expires_ns > now_ns ? ban->expires_ns - now_ns
-						    : 0;
+	uint64_t left_ns =
+		ban->expires_ns > now_ns ? ban->expires_ns - now_ns : 0;
 
 	return now_s + (left_ns + SECOND_NS - 1) / SECOND_NS;
 }

@@ -73,8 +73,8 @@ int ban_prefixes_parse(const char *file, char *text,
 		if (ban_parse_prefix(line, &prefixes.row[prefixes.count++],
 				     &why))
 			return error_set(error, EXIT_FAILED, EINVAL,
-					 "%s:%u: %s; nothing was changed",
-					 file, number, why.text);
+					 "%s:%u: %s; nothing was changed", file,
+					 number, why.text);
 	}
 	sort(&prefixes);
 	*ret_prefixes = prefixes;
@@ -170,11 +170,10 @@ static int take_out(const struct store *store, const struct abi_prefix *prefix,
 }
 
 /* Visits what is in @a and not in @b; both are in order. */
-static int each_beyond(const struct ban_prefixes *a,
-		       const struct ban_prefixes *b,
-		       int (*visit)(void *context,
-				    const struct abi_prefix *prefix),
-		       void *context)
+static int
+each_beyond(const struct ban_prefixes *a, const struct ban_prefixes *b,
+	    int (*visit)(void *context, const struct abi_prefix *prefix),
+	    void *context)
 {
 	int status = 0;
 

@@ -18,8 +18,8 @@
  *   "datapath" (the preference), "draining", "accept_paused" (booleans),
  *   "listeners": [{"id", "listen", "state": "listening"|"failed", "error"}],
  *   "datapaths": [{"name", "on", "why"}]     ("why" and "error" may be null)
- * and "kill" and "bans" with "killed", the number of flows that have ended when the
- * answer is sent.
+ * and "kill" and "bans" with "killed", the number of flows that have ended when
+ * the answer is sent.
  */
 #ifndef SNICTL_CONTROL_H
 #define SNICTL_CONTROL_H

@@ -7,7 +7,8 @@
 #include <stdbool.h>
 #include "store.h"
 
-/** edge_now_ns() - CLOCK_BOOTTIME, by which bans end; no clock step moves it. */
+/** edge_now_ns() - CLOCK_BOOTTIME, by which bans end; no clock step moves it.
+ */
 uint64_t edge_now_ns(void);
 
 /**
@@ -45,9 +46,9 @@ bool edge_is_allowed(const struct store *store,
  * @ret_prefix: the longest that holds; may be NULL.
  * Return: 0; -ENOENT where none holds. What is allowed is not asked.
  */
-int edge_find_ban(const struct store *store,
-		  const struct abi_endpoint *address, unsigned from,
-		  struct abi_prefix *ret_prefix, struct abi_ban *ret_ban);
+int edge_find_ban(const struct store *store, const struct abi_endpoint *address,
+		  unsigned from, struct abi_prefix *ret_prefix,
+		  struct abi_ban *ret_ban);
 
 /** edge_is_banned() - from the listeners, and not allowed. */
 bool edge_is_banned(const struct store *store,

@@ -48,10 +48,21 @@ struct interfaces {
 	size_t count;
 };
 
+enum program {
+	PROGRAM_XDP,
+	PROGRAM_TC,
+	PROGRAM_TC_IP,
+	PROGRAMS
+};
+
+/* In bpf/edge.bpf.c, and of their pins. */
+static const char *const program_names[PROGRAMS] = {"edge_xdp", "edge_tc",
+						    "edge_tc_ip"};
+
 /** struct hooks - a change of hooks; the programs are loaded when needed. */
 struct hooks {
 	const struct store *store;
-	struct edge_bpf *programs;
+	int program[PROGRAMS];
 	struct error *error;
 };
 
@@ -154,8 +165,8 @@ static int dump_links(struct mnl_socket *netlink, struct interfaces *list)
 	if (mnl_socket_sendto(netlink, header, header->nlmsg_len) < 0)
 		return -errno;
 	while (more > MNL_CB_STOP) {
-		ssize_t length = mnl_socket_recvfrom(netlink, buffer,
-						     DUMP_BYTES);
+		ssize_t length =
+			mnl_socket_recvfrom(netlink, buffer, DUMP_BYTES);
 
 		if (length < 0)
 			return -errno;
@@ -176,8 +187,8 @@ static void interfaces_done(struct interfaces *list)
 
 static int interfaces_read(struct interfaces *ret_list)
 {
-	struct mnl_socket *netlink = mnl_socket_open2(NETLINK_ROUTE,
-						      SOCK_CLOEXEC);
+	struct mnl_socket *netlink =
+		mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	int status;
 
 	if (!netlink)
@@ -268,7 +279,8 @@ static int reuse_maps(const struct store *store, struct bpf_object *object)
 {
 	struct bpf_map *map;
 
-	bpf_object__for_each_map(map, object) {
+	bpf_object__for_each_map(map, object)
+	{
 		AUTO_FD pinned = -1;
 		int status = store_get(store, bpf_map__name(map), &pinned);
 
@@ -280,41 +292,76 @@ static int reuse_maps(const struct store *store, struct bpf_object *object)
 	return 0;
 }
 
+static int refuse_load(int status, struct error *error)
+{
+	return error_set(error, EXIT_FAILED, status,
+			 "the kernel does not take the edge's programs: %s%s",
+			 strerror(-status),
+			 status == -EPERM || status == -EACCES
+				 ? ": this needs root, or CAP_BPF, CAP_PERFMON "
+				   "and CAP_NET_ADMIN"
+				 : "");
+}
+
+static int load_and_pin(const struct store *store)
+{
+	struct edge_bpf *object;
+	int status;
+
+	libbpf_set_print(NULL);
+	object = edge_bpf__open();
+	if (!object)
+		return -errno;
+	status = reuse_maps(store, object->obj);
+	if (!status)
+		status = edge_bpf__load(object);
+	for (int i = 0; !status && i < PROGRAMS; i++)
+		status = store_pin(
+			store,
+			bpf_program__fd(bpf_object__find_program_by_name(
+				object->obj, program_names[i])),
+			program_names[i]);
+	edge_bpf__destroy(object);
+	return status;
+}
+
+static int get_programs(struct hooks *hooks)
+{
+	int status = 0;
+
+	for (int i = 0; !status && i < PROGRAMS; i++) {
+		cleanup_fd(&hooks->program[i]);
+		status = store_get(hooks->store, program_names[i],
+				   &hooks->program[i]);
+	}
+	return status;
+}
+
+/*
+ * The programs are pinned, so that the agent, which has given up the right to
+ * load such ones, can hang them on an interface that comes later.
+ */
 static int load(struct hooks *hooks)
 {
 	int status;
 
-	if (hooks->programs)
+	if (hooks->program[PROGRAMS - 1] >= 0)
 		return 0;
-	libbpf_set_print(NULL);
-	hooks->programs = edge_bpf__open();
-	if (!hooks->programs)
-		return error_set(hooks->error, EXIT_FAILED, errno,
-				 "the edge's programs cannot be read: %s",
-				 strerror(errno));
-	status = reuse_maps(hooks->store, hooks->programs->obj);
-	if (!status)
-		status = edge_bpf__load(hooks->programs);
-	if (!status)
-		return 0;
-	edge_bpf__destroy(hooks->programs);
-	hooks->programs = NULL;
-	return error_set(hooks->error, EXIT_FAILED, status,
-			 "the kernel does not take the edge's programs: %s%s",
-			 strerror(-status),
-			 status == -EPERM ? ": this needs root, or CAP_BPF and "
-					    "CAP_NET_ADMIN"
-					  : "");
+	status = get_programs(hooks);
+	if (status == -ENOENT) {
+		status = load_and_pin(hooks->store);
+		if (!status)
+			status = get_programs(hooks);
+	}
+	return status ? refuse_load(status, hooks->error) : 0;
 }
 
 static int attach_xdp(const struct hooks *hooks, const struct interface *to,
 		      int *ret_link)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, options,
-		    .flags = XDP_FLAGS_DRV_MODE);
-	int link = bpf_link_create(
-		bpf_program__fd(hooks->programs->progs.edge_xdp), to->index,
-		BPF_XDP, &options);
+	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = XDP_FLAGS_DRV_MODE);
+	int link = bpf_link_create(hooks->program[PROGRAM_XDP], to->index,
+				   BPF_XDP, &options);
 
 	if (link < 0)
 		return link;
@@ -324,9 +371,7 @@ static int attach_xdp(const struct hooks *hooks, const struct interface *to,
 
 static int tc_program(const struct hooks *hooks, const struct interface *to)
 {
-	return bpf_program__fd(to->ethernet
-				       ? hooks->programs->progs.edge_tc
-				       : hooks->programs->progs.edge_tc_ip);
+	return hooks->program[to->ethernet ? PROGRAM_TC : PROGRAM_TC_IP];
 }
 
 /* libbpf of Debian 12 has no words for it yet. First of all there: what is
@@ -466,7 +511,8 @@ static void remove_pin(const struct store *store, const char *name, void *keep)
 
 int edge_hook_sync(const struct store *store, struct error *error)
 {
-	struct hooks hooks = {.store = store, .error = error};
+	struct hooks hooks = {
+		.store = store, .program = {-1, -1, -1}, .error = error};
 	AUTO_INTERFACES list = {0};
 	int status, first = 0;
 
@@ -486,8 +532,8 @@ int edge_hook_sync(const struct store *store, struct error *error)
 		if (status && !first)
 			first = status;
 	}
-	if (hooks.programs)
-		edge_bpf__destroy(hooks.programs);
+	for (int i = 0; i < PROGRAMS; i++)
+		cleanup_fd(&hooks.program[i]);
 	return first;
 }
 
@@ -515,9 +561,9 @@ int edge_hook_watch(void)
 {
 	struct sockaddr_nl address = {.nl_family = AF_NETLINK,
 				      .nl_groups = RTMGRP_LINK};
-	AUTO_FD watch = socket(AF_NETLINK,
-			       SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			       NETLINK_ROUTE);
+	AUTO_FD watch =
+		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		       NETLINK_ROUTE);
 
 	if (watch < 0 ||
 	    bind(watch, (struct sockaddr *)&address, sizeof(address)))

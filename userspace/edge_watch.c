@@ -41,8 +41,8 @@ void edge_watch_open(struct edge_watch *watch)
 
 static bool is_due(const struct store *store)
 {
-	uint64_t next_ns = __atomic_load_n(&store->edge->next_expiry_ns,
-					   __ATOMIC_RELAXED);
+	uint64_t next_ns =
+		__atomic_load_n(&store->edge->next_expiry_ns, __ATOMIC_RELAXED);
 
 	return next_ns && next_ns <= edge_now_ns();
 }
@@ -50,8 +50,8 @@ static bool is_due(const struct store *store)
 int edge_watch_timeout_ms(const struct edge_watch *watch,
 			  const struct store *store)
 {
-	uint64_t next_ns = __atomic_load_n(&store->edge->next_expiry_ns,
-					   __ATOMIC_RELAXED);
+	uint64_t next_ns =
+		__atomic_load_n(&store->edge->next_expiry_ns, __ATOMIC_RELAXED);
 	uint64_t now_ns = edge_now_ns(), wait_ms = SAY_MS;
 
 	if (watch->again)

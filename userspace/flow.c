@@ -200,10 +200,10 @@ bool flow_admit(struct flow *flow)
 	const struct store *store = &agent->store;
 	const struct abi_endpoint *client = &flow->cold->client;
 	const struct limit_rules rules = {
-		.ipv4_bits =
-			(unsigned)setting_get(store, ABI_SET_SOURCE_PREFIX_IPV4),
-		.ipv6_bits =
-			(unsigned)setting_get(store, ABI_SET_SOURCE_PREFIX_IPV6),
+		.ipv4_bits = (unsigned)setting_get(store,
+						   ABI_SET_SOURCE_PREFIX_IPV4),
+		.ipv6_bits = (unsigned)setting_get(store,
+						   ABI_SET_SOURCE_PREFIX_IPV6),
 		.max_flows = setting_get(store, ABI_SET_MAX_FLOWS_PER_SOURCE),
 		.max_pending =
 			setting_get(store, ABI_SET_HELLO_PENDING_PER_SOURCE),

@@ -117,8 +117,8 @@ static json_t *serve_kill(struct agent *agent, json_t *request)
 	} else if (client) {
 		if (addr_parse_endpoint(client, 0, &endpoint))
 			return serve_error("kill: the client is no IP address");
-		killed = agent_kill(agent, serve_is_client, &endpoint,
-				    "killed");
+		killed =
+			agent_kill(agent, serve_is_client, &endpoint, "killed");
 	} else if (text) {
 		struct span span = {(const uint8_t *)text, strlen(text)};
 
@@ -142,8 +142,8 @@ static bool serve_is_banned(const struct flow *flow, const void *context)
 
 static json_t *serve_bans(struct agent *agent)
 {
-	unsigned killed = agent_kill(agent, serve_is_banned, &agent->store,
-				     "banned");
+	unsigned killed =
+		agent_kill(agent, serve_is_banned, &agent->store, "banned");
 
 	return json_pack("{sb sI}", "ok", 1, "killed", (json_int_t)killed);
 }

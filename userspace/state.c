@@ -232,7 +232,8 @@ static int commit(struct store *store, const struct paths *paths,
 
 	if (state_file_print(change->want, &text))
 		return error_set(error, EXIT_FAILED, ENOMEM, "out of memory");
-	status = state_file_stage(paths->state, &state_format_rows, &text, error);
+	status = state_file_stage(paths->state, &state_format_rows, &text,
+				  error);
 	if (status)
 		return status;
 	status = prepare(store, change, error);
@@ -333,7 +334,8 @@ static int read_file(const struct paths *paths, struct config *ret_config,
 		     struct error *error)
 {
 	AUTO_STATE_TEXT text = {0};
-	int status = state_file_read(paths->state, &state_format_rows, &text, error);
+	int status =
+		state_file_read(paths->state, &state_format_rows, &text, error);
 
 	if (status == -ENOENT)
 		return fresh_config(ret_config, error);
@@ -394,7 +396,8 @@ static int repair(struct store *store, const struct paths *paths,
 	AUTO_STATE_TEXT text = {0};
 	struct change change = {
 		.want = &config, .step = ROUTES_ALL, .staged = -1};
-	int status = state_file_read(paths->state, &state_format_rows, &text, NULL);
+	int status =
+		state_file_read(paths->state, &state_format_rows, &text, NULL);
 
 	if (status || text_hash(store, &text) != store->meta->dirty) {
 		mark(store, 0);

@@ -110,12 +110,12 @@ static int check_frame(const char *path, const struct state_format *format,
 	}
 	snprintf(expected, sizeof(expected), "# end of %zu rows\n", lines - 2);
 	if (strncmp(last, "# end of ", 9) != 0 || end[-1] != '\n')
-		return refuse_damaged(path, format, "its end is missing", error);
+		return refuse_damaged(path, format, "its end is missing",
+				      error);
 	if (lines < 2 || strcmp(last, expected) != 0)
 		return refuse_damaged(
 			path, format,
-			"it has not as many rows as its last line says",
-			error);
+			"it has not as many rows as its last line says", error);
 	return 0;
 }
 

@@ -49,9 +49,8 @@ const struct store_map store_maps[STORE_MAP_COUNT] = {
 	[STORE_EDGE_RATES] = {ABI_MAP_EDGE_RATES, BPF_MAP_TYPE_LRU_HASH,
 			      sizeof(struct abi_prefix_key),
 			      sizeof(struct abi_rate), ABI_RATES_MAX, 0},
-	[STORE_EDGE_COUNTS] = {ABI_MAP_EDGE_COUNTS,
-			       BPF_MAP_TYPE_PERCPU_ARRAY, 4,
-			       sizeof(struct abi_edge_counts), 1, 0},
+	[STORE_EDGE_COUNTS] = {ABI_MAP_EDGE_COUNTS, BPF_MAP_TYPE_PERCPU_ARRAY,
+			       4, sizeof(struct abi_edge_counts), 1, 0},
 };
 
 /* ---- pins --------------------------------------------------------------- */

@@ -14,8 +14,8 @@
  *               writers' lock.
  * @pins:        the folder "v1" in it.
  * @flow_capacity: entries of @hot and @cold; @counters has ABI_THREADS_MAX.
- * @meta, @settings, @hot, @cold, @counters, @edge: memory-mapped, writable if the
- *               store was opened for writing.
+ * @meta, @settings, @hot, @cold, @counters, @edge: memory-mapped, writable if
+ * the store was opened for writing.
  *
  * One store serves all threads of a process; only its descriptors and
  * mappings are shared, no buffers.

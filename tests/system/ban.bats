@@ -13,8 +13,18 @@ setup_file() {
 	lab_exec client ip address add 192.0.2.11/24 dev eth0
 	lab_exec client ip address add 2001:db8:1::11/64 dev eth0 nodad
 	:
-	start_agent --workers 2
+	begin_agent
 	start_peer backend1 one
+}
+
+# begin_agent - or begin it again; end_agent. In whatever test.
+begin_agent() {
+	start_agent --workers 2
+	echo "$agent" >"$lab_path/run/agent.pid"
+}
+
+end_agent() {
+	lab_stop "$(<"$lab_path/run/agent.pid")"
 }
 
 setup() {
@@ -111,6 +121,8 @@ hooks() {
 			young.expect_reset()
 			other.exchange(b"still here")
 			print("done", flush=True)
+			other.sock.settimeout(None)
+			other.receive()
 		END
 	)"
 	wait_until grep -qx ready "$lab_path/log/$log"
@@ -120,6 +132,7 @@ hooks() {
 	[[ $(lab_exec backend1 ss -Htn state established \
 		'sport = :443' | wc -l) == 1 ]]
 	wait_until grep -qx done "$lab_path/log/$log"
+	snictl flow kill --client 192.0.2.10
 	wait_for_flow 'client=192.0.2.11:[0-9]+ outcome=routed end=banned'
 }
 
@@ -129,7 +142,7 @@ flow_count_is() {
 
 @test "a ban ends by itself, and with the last one its hooks go" {
 	assert_equal "$(hooks)" 0
-	silent ban add 192.0.2.11 --for 1s
+	silent ban add 192.0.2.11 --for 4s
 	assert_equal "$(hooks)" 2
 	is_silent 192.0.2.11
 	wait_until served 192.0.2.11
@@ -178,7 +191,7 @@ ban_is_over() {
 	silent ban allow del 192.0.2.10
 	refuses 1 'not allowed' ban allow del 192.0.2.10
 	is_silent 192.0.2.10
-	refuses 2 'add PREFIX' ban allow
+	refuses 2 'add|del|list' ban allow
 	refuses 2 'add PREFIX' ban allow add
 	refuses 2 'add PREFIX' ban allow purge 192.0.2.10
 }
@@ -248,13 +261,13 @@ socket.create_connection(("192.0.2.1", 8443), source_address=("192.0.2.11", 0))'
 
 @test "bans hold while the agent is away, and are made without one" {
 	silent ban add 192.0.2.11
-	stop_agent
+	end_agent
 	# The kernel has no listener now: who is not banned is refused.
 	is_silent 192.0.2.11
 	silent ban add 192.0.2.10
 	is_silent 192.0.2.10
 	silent ban del 192.0.2.10
-	start_agent --workers 2
+	begin_agent
 	is_silent 192.0.2.11
 	served 192.0.2.10
 }
@@ -267,10 +280,10 @@ socket.create_connection(("192.0.2.1", 8443), source_address=("192.0.2.11", 0))'
 	printf '%s\n' 203.0.113.0/24 198.18.0.0/15 |
 		snictl ban import --set night -
 	until=$(snictl ban list --json | jq '.[0].until')
-	stop_agent
+	end_agent
 	snictl unload
 	run -3 snictl ban list
-	start_agent --workers 2
+	begin_agent
 	run -0 snictl ban list --json
 	jq -e --argjson until "$until" 'length == 2 and (.[0] |
 		.prefix == "192.0.2.11/32" and .reason == "one two" and
@@ -286,11 +299,11 @@ socket.create_connection(("192.0.2.1", 8443), source_address=("192.0.2.11", 0))'
 
 	# A clock that stands before the file was written is not right yet: the
 	# time that was left then is left now.
-	stop_agent
+	end_agent
 	snictl unload
 	sed -i "s/^written .*/written $((until + 360000))/
 		s/until [0-9]*/until $((until + 360600))/" "$SNICTL_STATE.bans"
-	start_agent --workers 2
+	begin_agent
 	run -0 snictl ban list --json
 	jq -e --argjson now "$EPOCHSECONDS" \
 		'.[0].until > $now + 500 and .[0].until < $now + 700' \
@@ -299,7 +312,7 @@ socket.create_connection(("192.0.2.1", 8443), source_address=("192.0.2.11", 0))'
 
 @test "a bans file that is damaged, or not ours, is left alone" {
 	silent ban add 192.0.2.11
-	stop_agent
+	end_agent
 	snictl unload
 	sed -i '$d' "$SNICTL_STATE.bans"
 	cp "$SNICTL_STATE.bans" "$BATS_TEST_TMPDIR/kept"
@@ -307,7 +320,7 @@ socket.create_connection(("192.0.2.1", 8443), source_address=("192.0.2.11", 0))'
 	refuses 1 'is damaged' set max-flows 9
 	cmp "$SNICTL_STATE.bans" "$BATS_TEST_TMPDIR/kept"
 	rm "$SNICTL_STATE.bans"
-	start_agent --workers 2
+	begin_agent
 }
 
 @test "apply does not touch bans" {
@@ -416,7 +429,7 @@ hooks_are() {
 	run -1 ssh_from client admin 192.0.2.1 "$command"
 	assert_output --partial '192.0.2.10 is where this ssh session comes from'
 	run -1 ssh_from client admin 192.0.2.1 "env -i bash -c '$command; true' &&
-		setsid env -i bash -c '$(snictl_command ban add 192.0.2.10/31); exit \$?'"
+		setsid -w env -i bash -c '$(snictl_command ban add 192.0.2.10/31); exit \$?'"
 	assert_output --partial 'ssh session'
 	[[ $(snictl ban list --json) == '[]' ]]
 	ssh_from client admin 192.0.2.1 "$(snictl_command ban add 192.0.2.11)"
