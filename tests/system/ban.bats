@@ -131,7 +131,7 @@ hooks() {
 	flow_count_is 1
 	[[ $(lab_exec backend1 ss -Htn state established \
 		'sport = :443' | wc -l) == 1 ]]
-	wait_until grep -qx done "$lab_path/log/$log"
+	wait_until grep -qx 'done' "$lab_path/log/$log"
 	snictl flow kill --client 192.0.2.10
 	wait_for_flow 'client=192.0.2.11:[0-9]+ outcome=routed end=banned'
 }
@@ -148,7 +148,7 @@ flow_count_is() {
 	wait_until served 192.0.2.11
 	wait_until no_hooks
 	[[ $(snictl ban list --json) == '[]' ]]
-	! grep -F 192.0.2.11 "$SNICTL_STATE.bans"
+	run ! grep -F 192.0.2.11 "$SNICTL_STATE.bans"
 	# Given a new end, it has that one.
 	silent ban add 192.0.2.11 --for 1h
 	silent ban add 192.0.2.11 --for 1s
