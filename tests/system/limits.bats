@@ -97,7 +97,7 @@ setup() {
 		flow().expect_backend("one")
 		second.expect_open()
 	END
-	wait_for_flow 'outcome=limited end=limited-pending'
+	wait_for_flow 'outcome=limited end=limited-flows'
 }
 
 @test "flows per source: behind a trusted proxy the header's address counts" {
