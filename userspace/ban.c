@@ -267,28 +267,31 @@ int ban_open(const struct paths *paths, struct store *ret_store,
 
 static int put(const struct store *store, const struct ban *ban)
 {
-	struct abi_ban entry = {0};
-	int status = edge_ban_get(store, &ban->prefix, &entry);
+	struct abi_ban old, entry = {0};
+	int status = edge_ban_get(store, &ban->prefix, &old);
 
 	if (status && status != -ENOENT)
 		return status;
+	if (!status)
+		entry = old;
 	entry.sets |= 1;
 	entry.expires_ns = ban->expires_ns;
 	entry.all_ports = ban->all_ports;
-	return edge_ban_put(store, &ban->prefix, entry);
+	return edge_ban_put(store, &ban->prefix, status ? NULL : &old, entry);
 }
 
 static int take_out(const struct store *store, const struct abi_prefix *prefix)
 {
-	struct abi_ban entry;
-	int status = edge_ban_get(store, prefix, &entry);
+	struct abi_ban old, entry;
+	int status = edge_ban_get(store, prefix, &old);
 
 	if (status)
 		return status == -ENOENT ? 0 : status;
+	entry = old;
 	entry.sets &= ~1U;
 	entry.expires_ns = 0;
 	entry.all_ports = 0;
-	return entry.sets ? edge_ban_put(store, prefix, entry)
+	return entry.sets ? edge_ban_put(store, prefix, &old, entry)
 			  : edge_ban_del(store, prefix);
 }
 

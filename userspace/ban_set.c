@@ -147,25 +147,28 @@ static int stage(const char *name, const struct ban_prefixes *want,
 static int put(const struct store *store, const struct abi_prefix *prefix,
 	       unsigned bit)
 {
-	struct abi_ban entry = {0};
-	int status = edge_ban_get(store, prefix, &entry);
+	struct abi_ban old, entry = {0};
+	int status = edge_ban_get(store, prefix, &old);
 
 	if (status && status != -ENOENT)
 		return status;
+	if (!status)
+		entry = old;
 	entry.sets |= 1U << bit;
-	return edge_ban_put(store, prefix, entry);
+	return edge_ban_put(store, prefix, status ? NULL : &old, entry);
 }
 
 static int take_out(const struct store *store, const struct abi_prefix *prefix,
 		    unsigned bit)
 {
-	struct abi_ban entry;
-	int status = edge_ban_get(store, prefix, &entry);
+	struct abi_ban old, entry;
+	int status = edge_ban_get(store, prefix, &old);
 
 	if (status)
 		return status == -ENOENT ? 0 : status;
+	entry = old;
 	entry.sets &= ~(1U << bit);
-	return entry.sets ? edge_ban_put(store, prefix, entry)
+	return entry.sets ? edge_ban_put(store, prefix, &old, entry)
 			  : edge_ban_del(store, prefix);
 }
 
@@ -232,6 +235,11 @@ static int remove_old(void *context, const struct abi_prefix *prefix)
 static int check_room(struct change *change, const struct ban_prefixes *now,
 		      const struct ban_prefixes *want, struct error *error)
 {
+	/* Usually there is room however many of them are new. */
+	change->more = want->count;
+	if (change->store->edge->bans + change->more <= ABI_BANS_MAX)
+		return 0;
+	change->more = 0;
 	each_beyond(want, now, count_new, change);
 	each_beyond(now, want, count_old, change);
 	if (change->store->edge->bans + change->more - change->fewer <=

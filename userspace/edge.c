@@ -66,27 +66,24 @@ int edge_ban_get(const struct store *store, const struct abi_prefix *prefix,
 }
 
 int edge_ban_put(const struct store *store, const struct abi_prefix *prefix,
-		 struct abi_ban ban)
+		 const struct abi_ban *old, struct abi_ban ban)
 {
 	struct abi_prefix_key key = prefix_key(prefix);
+	bool had_all_ports = old && old->all_ports;
 	struct abi_edge *edge = store->edge;
-	struct abi_ban old = {0};
-	int status = edge_ban_get(store, prefix, &old);
 
-	if (status && status != -ENOENT)
-		return status;
-	if (status && edge->bans >= ABI_BANS_MAX)
+	if (!old && edge->bans >= ABI_BANS_MAX)
 		return -ENOSPC;
 	ban.length = prefix->length;
-	ban.hits = old.hits;
+	ban.hits = old ? old->hits : 0;
 	/* The hooks skip what they do not know of: so first the counts. */
-	if (status)
+	if (!old)
 		set_count(&edge->bans, edge->bans + 1);
-	if (ban.all_ports && !old.all_ports)
+	if (ban.all_ports && !had_all_ports)
 		set_count(&edge->all_ports, edge->all_ports + 1);
 	if (bpf_map_update_elem(store->bans, &key, &ban, BPF_ANY))
 		return -errno;
-	if (!ban.all_ports && old.all_ports)
+	if (!ban.all_ports && had_all_ports)
 		set_count(&edge->all_ports, edge->all_ports - 1);
 	return 0;
 }

@@ -20,11 +20,12 @@ int edge_ban_get(const struct store *store, const struct abi_prefix *prefix,
 
 /**
  * edge_ban_put() - add or replace an entry. For writers, under the lock.
- * @ban: @ban->length is set here; the hits of an entry that is there stay.
+ * @old: the entry that is there, or NULL; its hits stay.
+ * @ban: @ban->length is set here.
  * Return: 0; -ENOSPC (the table is full); another -errno.
  */
 int edge_ban_put(const struct store *store, const struct abi_prefix *prefix,
-		 struct abi_ban ban);
+		 const struct abi_ban *old, struct abi_ban ban);
 
 /** edge_ban_del() - take an entry out. Return: 0, -ENOENT or -errno. */
 int edge_ban_del(const struct store *store, const struct abi_prefix *prefix);
