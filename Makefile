@@ -52,6 +52,7 @@ TOOL_SOURCES := $(wildcard tests/tools/*.c tools/netlab/*.c)
 SOURCES := $(wildcard userspace/*.c) $(CLI_SOURCES) $(UNIT_SOURCES) \
 	$(wildcard tests/fuzz/*.c) $(TRAFFIC_SOURCES) $(TOOL_SOURCES)
 BPF_SOURCES := $(wildcard bpf/*.bpf.c)
+SKELETONS := $(BPF_SOURCES:bpf/%.bpf.c=$(BUILD)/%.skel.h)
 HEADERS := $(wildcard bpf/*.h userspace/*.h cli/*.h tests/*/*.h)
 # Shell programs, wherever they are: bash and sh.
 SCRIPTS = $(shell git ls-files -co --exclude-standard | xargs -r grep -sIlE \
@@ -85,7 +86,7 @@ $(BUILD)/%.o: %.c $(BUILD)/abi_hash.h
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-# The kernel's side, and the header that carries it into the agent.
+# The kernel's side, and the header that carries it into the program.
 $(BUILD)/bpf/%.o: bpf/%.c
 	@mkdir -p $(@D)
 	$(CLANG) -target bpf -mcpu=v3 -std=gnu17 -O2 -g -Wall -Wextra \
@@ -96,6 +97,7 @@ $(BUILD)/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(BPFTOOL) gen skeleton $< name $*_bpf >$@
 
 $(BUILD)/userspace/sockmap.o: $(BUILD)/sockmap.skel.h
+$(BUILD)/userspace/edge_hook.o: $(BUILD)/edge.skel.h
 
 $(BUILD)/libsnictl.a: $(call object,$(LIBRARY_SOURCES))
 	$(RM) $@
@@ -205,7 +207,7 @@ lint-format:
 	clang-format-14 --dry-run -Werror $(SOURCES) $(BPF_SOURCES) $(HEADERS)
 
 # It knows neither ownership by cleanup nor libbpf's macro.
-lint-cppcheck: $(BUILD)/abi_hash.h $(BUILD)/sockmap.skel.h
+lint-cppcheck: $(BUILD)/abi_hash.h $(SKELETONS)
 	cppcheck --quiet --enable=warning,performance,portability \
 		--std=c11 --error-exitcode=1 -j2 -I$(BUILD) -D_GNU_SOURCE \
 		-DSNICTL_VERSION='""' \
@@ -226,7 +228,7 @@ $(ANALYSED): CHECKS := clang-diagnostic-*
 $(TIDIED): $(BUILD)/tidy/%: %.c
 $(ANALYSED): $(BUILD)/analysis/%: %.c
 $(TIDIED) $(ANALYSED): $(HEADERS) .clang-tidy $(BUILD)/abi_hash.h \
-		$(BUILD)/sockmap.skel.h
+		$(SKELETONS)
 	@mkdir -p $(@D)
 	@clang-tidy-14 --quiet --warnings-as-errors='*' --checks='$(CHECKS)' \
 		$(filter %.c,$^) -- -std=gnu17 -D_GNU_SOURCE -isystem $(BUILD) \

@@ -123,13 +123,14 @@ void agent_look_again(struct agent *agent);
 /**
  * agent_kill() - reset every flow that @matches; returns when it is done.
  * @matches: called in the flow's own thread.
+ * @how:     the word in the log; static.
  *
  * Return: how many there were.
  */
 unsigned agent_kill(struct agent *agent,
 		    bool (*matches)(const struct flow *flow,
 				    const void *context),
-		    const void *context);
+		    const void *context, const char *how);
 
 /**
  * agent_start() - make the threads; they run until agent_stop().

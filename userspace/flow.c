@@ -10,9 +10,11 @@
 #include <sys/socket.h>
 #include "addr.h"
 #include "cleanup.h"
+#include "edge.h"
 #include "flow_read.h"
 #include "listen.h"
 #include "setting.h"
+#include "words.h"
 
 /* How long a refused client's bytes are read on: enough for one round trip
  * of a slow link, with a retransmission. */
@@ -190,21 +192,54 @@ static bool flow_is_trusted(const struct flow *flow)
 	return false;
 }
 
+static bool flow_limit(struct flow *flow, enum abi_limit limit)
+{
+	flow->limit = (uint8_t)limit;
+	flow_outcome(flow, ABI_OUTCOME_LIMITED);
+	flow_reset(flow, words_limit[limit]);
+	return false;
+}
+
+/* The hook at the edge has seen the SYN, but of whom a proxy speaks for only
+ * the proxy's address. */
+static bool flow_is_too_fast(const struct flow *flow)
+{
+	const struct abi_flow_cold *cold = flow->cold;
+
+	return !addr_equal(&cold->client, &cold->peer) &&
+	       edge_is_too_fast(&flow->thread->agent->store, &cold->client);
+}
+
 bool flow_admit(struct flow *flow)
 {
 	struct agent *agent = flow->thread->agent;
+	const struct store *store = &agent->store;
+	const struct abi_endpoint *client = &flow->cold->client;
+	const struct limit_rules rules = {
+		.ipv4_bits = (unsigned)setting_get(store,
+						   ABI_SET_SOURCE_PREFIX_IPV4),
+		.ipv6_bits = (unsigned)setting_get(store,
+						   ABI_SET_SOURCE_PREFIX_IPV6),
+		.max_flows = setting_get(store, ABI_SET_MAX_FLOWS_PER_SOURCE),
+		.max_pending =
+			setting_get(store, ABI_SET_HELLO_PENDING_PER_SOURCE),
+	};
+	enum abi_limit limit;
 
-	flow->source = limit_enter(
-		&agent->limits, &flow->cold->client,
-		setting_get(&agent->store, ABI_SET_MAX_FLOWS_PER_SOURCE),
-		setting_get(&agent->store, ABI_SET_HELLO_PENDING_PER_SOURCE));
-	if (flow->source) {
-		flow->pending = true;
+	if (edge_is_allowed(store, client))
 		return true;
+	if (edge_is_banned(store, client)) {
+		flow_outcome(flow, ABI_OUTCOME_BANNED);
+		flow_reset(flow, "banned");
+		return false;
 	}
-	flow_outcome(flow, ABI_OUTCOME_LIMITED);
-	flow_reset(flow, "limited");
-	return false;
+	if (flow_is_too_fast(flow))
+		return flow_limit(flow, ABI_LIMIT_RATE);
+	flow->source = limit_enter(&agent->limits, client, &rules, &limit);
+	if (!flow->source)
+		return flow_limit(flow, limit);
+	flow->pending = true;
+	return true;
 }
 
 static void flow_set_linger(int fd)
@@ -224,6 +259,7 @@ void flow_begin(struct thread *thread, struct listening *listening, int fd,
 	thread->counters->accepted++;
 	if (!flow) {
 		thread->counters->outcome[ABI_OUTCOME_LIMITED]++;
+		thread->counters->limited[ABI_LIMIT_FLOWS]++;
 		flow_set_linger(fd);
 		close(fd);
 		return;
@@ -290,6 +326,8 @@ static void flow_account(struct flow *flow, const char *how)
 	enum abi_log form = (enum abi_log)setting_get(store, ABI_SET_LOG);
 
 	thread->counters->outcome[cold->outcome]++;
+	if (cold->outcome == ABI_OUTCOME_LIMITED)
+		thread->counters->limited[flow->limit]++;
 	thread->counters->bytes[0] += bytes[0];
 	thread->counters->bytes[1] += bytes[1];
 	if (cold->route.kind)

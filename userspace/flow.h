@@ -78,6 +78,7 @@ enum flow_direction_flags {
  * @calm_wanted:  as many before the kernel gets the flow.
  * @deadline:     the queue that the flow waits in.
  * @error:        of the last target that could not be reached.
+ * @limit:        enum abi_limit, where the outcome is "limited".
  * @refused_bytes: read and thrown away behind a refusal.
  * @proxy_expected: the client's own PROXY header is still to come.
  * @pending:      counts as a pending hello at its source.
@@ -99,6 +100,7 @@ struct flow {
 	int error;
 	uint32_t refused_bytes;
 	uint8_t deadline;
+	uint8_t limit;
 	uint8_t direction[2];
 	uint8_t datapath;
 	bool broken;
@@ -165,8 +167,9 @@ static inline void flow_record_end(struct flow *flow)
 }
 
 /**
- * flow_admit() - count the flow at its source, once its address is known.
- * Return: false where a limit is reached; the flow has ended then.
+ * flow_admit() - hold the flow's client, once its address is known, against
+ * bans and limits, and count it at its source.
+ * Return: false where it may not be; the flow has ended then.
  */
 bool flow_admit(struct flow *flow);
 

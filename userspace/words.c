@@ -54,6 +54,19 @@ const char *const words_log[ABI_LOG_JSON + 2] = {
 	[ABI_LOG_JSON] = "json",
 };
 
+const char *const words_edge_hook[ABI_EDGE_TC + 2] = {
+	[ABI_EDGE_AUTO] = "auto",
+	[ABI_EDGE_XDP] = "xdp",
+	[ABI_EDGE_TC] = "tc",
+};
+
+const char *const words_limit[ABI_LIMIT_COUNT] = {
+	[ABI_LIMIT_FLOWS] = "limited",
+	[ABI_LIMIT_SOURCE] = "limited-flows",
+	[ABI_LIMIT_PENDING] = "limited-pending",
+	[ABI_LIMIT_RATE] = "limited-rate",
+};
+
 int words_find(const char *const *words, const char *word)
 {
 	for (int i = 0; words[i]; i++) {

@@ -328,6 +328,17 @@ sample() {
 	snictl stats --json | golden stats
 }
 
+@test "JSON: bans" {
+	snictl ban add 203.0.113.0/24 --reason 'an example' --all-ports
+	snictl ban add 2001:db8:99::1
+	snictl ban allow add 203.0.113.9
+	echo 203.0.113.0/28 | snictl ban import --set night -
+	snictl ban list --json 2>/dev/null | golden ban-list
+	snictl ban list --set night --json | golden ban-list-set
+	snictl ban show 203.0.113.9 --json | golden ban-show
+	snictl ban allow list --json | golden ban-allow-list
+}
+
 @test "JSON: version" {
 	snictl version --json |
 		sed -E 's/("version": ")[0-9.]+/\1X/; s/("layout": ")[0-9a-f]{16}/\1X/' |
