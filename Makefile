@@ -7,6 +7,8 @@ BUILD ?= build
 ifeq ($(origin CC),default)
 CC := gcc
 endif
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 PKG_CONFIG ?= pkg-config
 VERSION := 0.1.0
 
@@ -49,6 +51,8 @@ TRAFFIC_SOURCES := $(wildcard tests/traffic/*.c)
 TOOL_SOURCES := $(wildcard tests/tools/*.c tools/netlab/*.c)
 SOURCES := $(wildcard userspace/*.c) $(CLI_SOURCES) $(UNIT_SOURCES) \
 	$(wildcard tests/fuzz/*.c) $(TRAFFIC_SOURCES) $(TOOL_SOURCES)
+BPF_SOURCES := $(wildcard bpf/*.bpf.c)
+SKELETONS := $(BPF_SOURCES:bpf/%.bpf.c=$(BUILD)/%.skel.h)
 HEADERS := $(wildcard bpf/*.h userspace/*.h cli/*.h tests/*/*.h)
 # Shell programs, wherever they are: bash and sh.
 SCRIPTS = $(shell git ls-files -co --exclude-standard | xargs -r grep -sIlE \
@@ -81,6 +85,19 @@ $(BUILD)/abi_hash.h: bpf/abi.h
 $(BUILD)/%.o: %.c $(BUILD)/abi_hash.h
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# The kernel's side, and the header that carries it into the program.
+$(BUILD)/bpf/%.o: bpf/%.c
+	@mkdir -p $(@D)
+	$(CLANG) -target bpf -mcpu=v3 -std=gnu17 -O2 -g -Wall -Wextra \
+		$(if $(CI),-Werror) -idirafter \
+		/usr/include/$(shell $(CC) -print-multiarch) -MMD -MP -c -o $@ $<
+
+$(BUILD)/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	$(BPFTOOL) gen skeleton $< name $*_bpf >$@
+
+$(BUILD)/userspace/sockmap.o: $(BUILD)/sockmap.skel.h
+$(BUILD)/userspace/edge_hook.o: $(BUILD)/edge.skel.h
 
 $(BUILD)/libsnictl.a: $(call object,$(LIBRARY_SOURCES))
 	$(RM) $@
@@ -184,13 +201,13 @@ LINTS := format cppcheck tidy shell spelling manual layers
 lint: $(LINTS:%=lint-%) ## all static checks
 
 format: ## lay out the C code
-	clang-format-14 -i $(SOURCES) $(HEADERS)
+	clang-format-14 -i $(SOURCES) $(BPF_SOURCES) $(HEADERS)
 
 lint-format:
-	clang-format-14 --dry-run -Werror $(SOURCES) $(HEADERS)
+	clang-format-14 --dry-run -Werror $(SOURCES) $(BPF_SOURCES) $(HEADERS)
 
 # It knows neither ownership by cleanup nor libbpf's macro.
-lint-cppcheck: $(BUILD)/abi_hash.h
+lint-cppcheck: $(BUILD)/abi_hash.h $(SKELETONS)
 	cppcheck --quiet --enable=warning,performance,portability \
 		--std=c11 --error-exitcode=1 -j2 -I$(BUILD) -D_GNU_SOURCE \
 		-DSNICTL_VERSION='""' \
@@ -210,7 +227,8 @@ $(TIDIED): CHECKS := -clang-analyzer-*
 $(ANALYSED): CHECKS := clang-diagnostic-*
 $(TIDIED): $(BUILD)/tidy/%: %.c
 $(ANALYSED): $(BUILD)/analysis/%: %.c
-$(TIDIED) $(ANALYSED): $(HEADERS) .clang-tidy $(BUILD)/abi_hash.h
+$(TIDIED) $(ANALYSED): $(HEADERS) .clang-tidy $(BUILD)/abi_hash.h \
+		$(SKELETONS)
 	@mkdir -p $(@D)
 	@clang-tidy-14 --quiet --warnings-as-errors='*' --checks='$(CHECKS)' \
 		$(filter %.c,$^) -- -std=gnu17 -D_GNU_SOURCE -isystem $(BUILD) \

@@ -31,6 +31,11 @@
 #define ABI_MAP_FLOW_HOT "flow_hot"
 #define ABI_MAP_FLOW_COLD "flow_cold"
 #define ABI_MAP_COUNTERS "counters"
+#define ABI_MAP_BANS "bans"
+#define ABI_MAP_ALLOWED "allowed"
+#define ABI_MAP_EDGE "edge"
+#define ABI_MAP_EDGE_RATES "edge_rates"
+#define ABI_MAP_EDGE_COUNTS "edge_counts"
 
 /* RFC 1035 section 2.3.4: 255 octets on the wire are 253 characters. */
 #define ABI_NAME_MAX 253
@@ -38,6 +43,12 @@
 #define ABI_TRUSTED_MAX 8
 #define ABI_LISTENERS_MAX 256
 #define ABI_ROUTE_STATS_MAX 65536
+#define ABI_BANS_MAX 1048576
+#define ABI_ALLOWED_MAX 65536
+/* Sources whose rate of new connections is remembered; the oldest go first. */
+#define ABI_RATES_MAX 16384
+/* Named sets of bans: bits 1 to 31 of abi_ban.sets. */
+#define ABI_BAN_SETS_MAX 31
 /* Worker threads of one agent, and so entries of the counters map. */
 #define ABI_THREADS_MAX 64
 /* Bytes kept of the ALPN protocol name that a flow's record shows. */
@@ -121,6 +132,12 @@ enum abi_setting {
 	ABI_SET_FLOW_CAPACITY,
 	ABI_SET_DATAPATH,
 	ABI_SET_LOG,
+	ABI_SET_SOCKMAP_LIMIT_BYTES,
+	ABI_SET_EDGE_HOOK,
+	ABI_SET_NEW_FLOWS_PER_SOURCE,
+	ABI_SET_NEW_FLOWS_BURST,
+	ABI_SET_SOURCE_PREFIX_IPV4,
+	ABI_SET_SOURCE_PREFIX_IPV6,
 	ABI_SETTING_COUNT
 };
 
@@ -132,6 +149,12 @@ enum abi_log {
 	ABI_LOG_OFF,
 	ABI_LOG_TEXT,
 	ABI_LOG_JSON
+};
+
+enum abi_edge_hook {
+	ABI_EDGE_AUTO,
+	ABI_EDGE_XDP,
+	ABI_EDGE_TC
 };
 
 /* ---- listeners: hash --------------------------------------------------- */
@@ -271,6 +294,8 @@ enum abi_phase {
 	ABI_PHASE_CONNECT, /* connecting to a target */
 	ABI_PHASE_PREFACE, /* sending PROXY header and hello */
 	ABI_PHASE_RELAY,   /* user space moves the bytes */
+	ABI_PHASE_KERNEL,  /* a sockmap moves them */
+	ABI_PHASE_RETURN,  /* from there back to user space */
 	ABI_PHASE_REFUSE,  /* alert sent, reading what still comes */
 	ABI_PHASE_COUNT
 };
@@ -294,23 +319,72 @@ enum abi_outcome {
 	ABI_OUTCOME_COUNT
 };
 
+/* Why a flow is not, or no longer, on the data path that it was meant for. */
+enum abi_why {
+	ABI_WHY_NONE,
+	ABI_WHY_OFF,	 /* that path is off: `snictl status` says why */
+	ABI_WHY_REFUSED, /* the kernel does not take these sockets */
+	ABI_WHY_READER,	 /* a reader does not keep up */
+	ABI_WHY_COUNT
+};
+
+/* Which limit it was, where the outcome is "limited". */
+enum abi_limit {
+	ABI_LIMIT_FLOWS,   /* of all, or descriptors or memory */
+	ABI_LIMIT_SOURCE,  /* flows of one source */
+	ABI_LIMIT_PENDING, /* hellos of one source */
+	ABI_LIMIT_RATE,	   /* new flows of one source, behind a proxy */
+	ABI_LIMIT_COUNT
+};
+
 enum abi_direction {
 	ABI_FROM_CLIENT,
 	ABI_FROM_BACKEND
 };
 
+/* What the verdict has found out about a direction's two sockets. */
+enum abi_known {
+	ABI_KNOWN_BASE = 1,
+	ABI_KNOWN_NEXT = 2
+};
+
 /**
  * struct abi_flow_direction - the bytes of one direction; a cache line.
- * @bytes:   payload passed on to the other side.
- * @packets: segments received, where the data path knows them.
- * @last_ns: of the last byte, or of the FIN behind it; written only when the
- *           coarse clock changed.
+ * @bytes:      payload that the agent passed on to the other side; with
+ *              @redirected that is all.
+ * @packets:    segments received, where the data path knows them.
+ * @last_ns:    of the last byte, or of the FIN behind it; written only when
+ *              the coarse clock changed.
+ *              By the agent, or by the verdict while the kernel has the flow.
+ * @redirected: payload that the verdict sent to the other side's socket.
+ * @passed:     payload that the verdict left to the agent.
+ * @drained:    payload of @passed that the agent has sent on.
+ * @base:       write_seq of the other side's socket when @redirected was 0.
+ * @limit:      most bytes that may be redirected and not acknowledged; 0: the
+ *              verdict redirects nothing.
+ * @next:       sequence number of the first byte that was not judged.
+ * @known:      enum abi_known.
+ * @damaged:    a segment could not be judged right: the flow is to be reset.
+ * @thread:     whose ring is told of bytes that are passed.
+ *
+ * The verdict (bpf/sockmap.bpf.c) writes redirected, passed, base, next,
+ * known and damaged, the agent the rest; it clears the verdict's own before
+ * there is one.
  */
 struct abi_flow_direction {
 	__u64 bytes;
 	__u64 packets;
 	__u64 last_ns;
-	__u64 reserved[5];
+	__u64 redirected;
+	__u64 passed;
+	__u64 drained;
+	__u32 base;
+	__u32 limit;
+	__u32 next;
+	__u8 known;
+	__u8 damaged;
+	__u8 thread;
+	__u8 reserved;
 };
 
 /** struct abi_flow_hot - written by whoever moves the bytes. */
@@ -334,6 +408,7 @@ struct abi_flow_hot {
  * @name_length: 0: no server name.
  * @route_offset, @route_apex: where in @name the domain of a wildcard route
  *             begins, and whether it is a ".domain".
+ * @why:       enum abi_why, beside @datapath.
  */
 struct abi_flow_cold {
 	__u32 sequence;
@@ -361,7 +436,8 @@ struct abi_flow_cold {
 	__u32 thread;
 	__u8 route_offset;
 	__u8 route_apex;
-	__u8 reserved[2];
+	__u8 why;
+	__u8 reserved[1];
 };
 
 /* ---- route_stats: hash by abi_route_key --------------------------------- */
@@ -386,10 +462,14 @@ struct abi_route_stats {
 /**
  * struct abi_counters - one writer each; readers add them up.
  * @outcome:        finished connections by enum abi_outcome.
- * @datapath:       flows handed to each data path.
+ * @datapath:       flows handed to each data path; one that was on several
+ *                  counts for each.
  * @bytes:          of finished flows, by enum abi_direction.
  * @accept_pauses:  times that accepting paused for want of descriptors.
  * @connect_failures: attempts to reach a target that failed.
+ * @returns:        flows that the kernel gave back to the relay because a
+ *                  reader did not keep up.
+ * @limited:        of outcome "limited", by enum abi_limit.
  */
 struct abi_counters {
 	__u64 accepted;
@@ -398,7 +478,82 @@ struct abi_counters {
 	__u64 bytes[2];
 	__u64 accept_pauses;
 	__u64 connect_failures;
-	__u64 reserved[7];
+	__u64 returns;
+	__u64 limited[ABI_LIMIT_COUNT];
+	__u64 reserved[2];
+};
+
+/* ---- bans and never-ban prefixes: LPM tries ----------------------------- */
+
+/**
+ * struct abi_prefix_key - key of "bans", "allowed" and "edge_rates".
+ * @length: bits of all that follows: 32 for @family, then the prefix.
+ * @family: AF_INET or AF_INET6.
+ * @addr:   as in abi_endpoint.
+ */
+struct abi_prefix_key {
+	__u32 length;
+	__u32 family;
+	__u8 addr[16];
+};
+
+/**
+ * struct abi_ban - a banned prefix; the bans files say why.
+ * @expires_ns: of the ban of its own, CLOCK_BOOTTIME; 0: never.
+ * @hits:       packets dropped by it.
+ * @sets:       bit 0: banned by itself; bit n: in the named set n, for as
+ *              long as it is in there.
+ * @length:     of the prefix, so that whoever finds this entry can go on to
+ *              the next shorter one.
+ * @all_ports:  of the ban of its own: not only the listeners' ports.
+ */
+struct abi_ban {
+	__u64 expires_ns;
+	__u64 hits;
+	__u32 sets;
+	__u8 length;
+	__u8 all_ports;
+	__u8 reserved[2];
+};
+
+/* ---- edge: one entry, memory-mapped -------------------------------------- */
+
+/**
+ * struct abi_edge - what the hooks need to know before they look anything up.
+ * @dirty:     a writer is changing the tries, or has died doing so: the next
+ *             one makes them anew from the bans files.
+ * @bans:      entries of "bans".
+ * @all_ports: of them, with abi_ban.all_ports.
+ * @allowed:   entries of "allowed".
+ * @next_expiry_ns: of the first ban that ends, CLOCK_BOOTTIME; 0: none.
+ */
+struct abi_edge {
+	__u64 dirty;
+	__u64 bans;
+	__u64 all_ports;
+	__u64 allowed;
+	__u64 next_expiry_ns;
+	__u64 reserved[3];
+};
+
+/* ---- edge_rates: LRU hash by the source's prefix --------------------------
+ */
+
+/**
+ * struct abi_rate - new connections of a source.
+ * @due_ns: when the next would come at the allowed rate, CLOCK_BOOTTIME; as
+ *          far ahead of now as the burst allows.
+ */
+struct abi_rate {
+	__u64 due_ns;
+};
+
+/* ---- edge_counts: array, an entry a CPU ---------------------------------- */
+
+/** struct abi_edge_counts - packets dropped by the hooks, by reason. */
+struct abi_edge_counts {
+	__u64 banned;
+	__u64 limited;
 };
 
 #pragma GCC diagnostic pop
@@ -413,10 +568,15 @@ _Static_assert(sizeof(struct abi_route_key) == 24, "abi_route_key");
 _Static_assert(sizeof(struct abi_route) == 420, "abi_route");
 _Static_assert(sizeof(struct abi_routes) == 64, "abi_routes");
 _Static_assert(sizeof(struct abi_route_record) == 32, "abi_route_record");
+_Static_assert(sizeof(struct abi_flow_direction) == 64, "abi_flow_direction");
 _Static_assert(sizeof(struct abi_flow_hot) == 128, "abi_flow_hot");
 _Static_assert(sizeof(struct abi_flow_cold) == 464, "abi_flow_cold");
 _Static_assert(sizeof(struct abi_route_stats) == 64, "abi_route_stats");
 _Static_assert(sizeof(struct abi_counters) == 256, "abi_counters");
+_Static_assert(sizeof(struct abi_prefix_key) == 24, "abi_prefix_key");
+_Static_assert(sizeof(struct abi_ban) == 24, "abi_ban");
+_Static_assert(sizeof(struct abi_edge) == 64, "abi_edge");
+_Static_assert(sizeof(struct abi_edge_counts) == 16, "abi_edge_counts");
 _Static_assert(ABI_OUTCOME_COUNT <= 16, "abi_counters");
 
 #endif

@@ -35,9 +35,18 @@ const struct option_row option_table[OPTION_COUNT] = {
 	[OPTION_DRY_RUN] = {"dry-run", NULL, COMPLETE_NOTHING,
 			    "print what would change, and change nothing"},
 	[OPTION_FORCE] = {"force", NULL, COMPLETE_NOTHING,
-			  "also while an agent runs"},
+			  "do it although it was refused"},
 	[OPTION_MDOC] = {"mdoc", NULL, COMPLETE_NOTHING,
 			 "print the manual's generated sections"},
+	[OPTION_FOR] = {"for", "TIME", COMPLETE_NOTHING,
+			"how long, as in 10m, 12h or 30d; for ever without"},
+	[OPTION_REASON] = {"reason", "TEXT", COMPLETE_NOTHING,
+			   "why, for those who look at the list"},
+	[OPTION_ALL_PORTS] = {"all-ports", NULL, COMPLETE_NOTHING,
+			      "drop everything to and through this router, not "
+			      "only what is for the listeners"},
+	[OPTION_SET] = {"set", "NAME", COMPLETE_NOTHING,
+			"the named set of imported prefixes"},
 };
 
 #define JSON OPTION_BIT(OPTION_JSON)
@@ -171,6 +180,87 @@ const struct command command_table[] = {
 		.details = "Returns when they have ended; fails where there "
 			   "was none.",
 		.run = flow_kill_main,
+	},
+	{
+		.noun = "ban",
+		.verb = "add",
+		.parameter = {{"ADDR[/LEN]", COMPLETE_CLIENT}},
+		.required = 1,
+		.options = OPTION_BIT(OPTION_FOR) | OPTION_BIT(OPTION_REASON) |
+			   OPTION_BIT(OPTION_ALL_PORTS) |
+			   OPTION_BIT(OPTION_FORCE),
+		.help = "keep an address or a prefix out, in the kernel",
+		.details = "Holds from the next packet on; returns when the "
+			   "connections from there have ended, on both sides. "
+			   "Where there is such a ban it gets the new end, "
+			   "reason and ports. Refused without --force: what is "
+			   "allowed, everybody, this router's own addresses, "
+			   "and the other end of the ssh session that types "
+			   "it.",
+		.run = ban_add_main,
+	},
+	{
+		.noun = "ban",
+		.verb = "del",
+		.parameter = {{"ADDR[/LEN]", COMPLETE_NOTHING}},
+		.required = 1,
+		.help = "let an address or a prefix in again",
+		.run = ban_del_main,
+	},
+	{
+		.noun = "ban",
+		.verb = "list",
+		.options = JSON | OPTION_BIT(OPTION_SET),
+		.help = "list the bans, when they end, why, and how many "
+			"packets they have dropped",
+		.details = "Without --set those that were added one by one.",
+		.run = ban_list_main,
+	},
+	{
+		.noun = "ban",
+		.verb = "show",
+		.parameter = {{"ADDR", COMPLETE_CLIENT}},
+		.required = 1,
+		.options = JSON,
+		.help = "show all bans that hold against one address",
+		.details = "Fails where there is none.",
+		.run = ban_show_main,
+	},
+	{
+		.noun = "ban",
+		.verb = "import",
+		.parameter = {{"FILE", COMPLETE_FILE}},
+		.required = 1,
+		.options = OPTION_BIT(OPTION_SET) | OPTION_BIT(OPTION_FORCE),
+		.help = "ban all prefixes of a file, one a line; a named set "
+			"is replaced as a whole",
+		.details = "The file \"-\" is standard input; what follows # "
+			   "or ; is a comment. An empty file removes the set.",
+		.run = ban_import_main,
+	},
+	{
+		.noun = "ban",
+		.verb = "allow",
+		.parameter = {{"add|del|list", COMPLETE_ALLOW},
+			      {"ADDR[/LEN]", COMPLETE_NOTHING}},
+		.required = 1,
+		.options = JSON,
+		.help = "addresses that are never banned and never limited, "
+			"whatever else says so",
+		.run = ban_allow_main,
+	},
+	{
+		.noun = "ban-shell",
+		.options = OPTION_BIT(OPTION_FOR),
+		.help = "what an ssh key of a backend may do, as its forced "
+			"command: add, del and list bans of single addresses",
+		.details = "Reads the command from SSH_ORIGINAL_COMMAND: \"add "
+			   "ADDR [SECONDS [REASON]]\", \"del ADDR\" or "
+			   "\"list\". --for is the longest that a ban may be "
+			   "and the time where none is given (24h); it never "
+			   "touches bans that others have made, and takes no "
+			   "more than ten commands a second.",
+		.run = ban_shell_main,
 	},
 	{
 		.noun = "save",

@@ -29,6 +29,7 @@ enum complete {
 	COMPLETE_TARGET,
 	COMPLETE_PROXY,
 	COMPLETE_DATAPATH,
+	COMPLETE_ALLOW,
 	COMPLETE_FILE
 };
 
@@ -54,6 +55,10 @@ enum option_id {
 	OPTION_DRY_RUN,
 	OPTION_FORCE,
 	OPTION_MDOC,
+	OPTION_FOR,
+	OPTION_REASON,
+	OPTION_ALL_PORTS,
+	OPTION_SET,
 	OPTION_COUNT
 };
 
@@ -170,6 +175,13 @@ int set_list_main(const struct invocation *call, struct error *error);
 int flow_list_main(const struct invocation *call, struct error *error);
 int flow_show_main(const struct invocation *call, struct error *error);
 int flow_kill_main(const struct invocation *call, struct error *error);
+int ban_add_main(const struct invocation *call, struct error *error);
+int ban_del_main(const struct invocation *call, struct error *error);
+int ban_list_main(const struct invocation *call, struct error *error);
+int ban_show_main(const struct invocation *call, struct error *error);
+int ban_import_main(const struct invocation *call, struct error *error);
+int ban_allow_main(const struct invocation *call, struct error *error);
+int ban_shell_main(const struct invocation *call, struct error *error);
 int save_main(const struct invocation *call, struct error *error);
 int apply_main(const struct invocation *call, struct error *error);
 int check_main(const struct invocation *call, struct error *error);

@@ -295,6 +295,11 @@ static void offer_kind(const struct cursor *cursor, enum complete kind)
 	case COMPLETE_DATAPATH:
 		offer_words(cursor, words_datapath);
 		return;
+	case COMPLETE_ALLOW:
+		offer(cursor, "add");
+		offer(cursor, "del");
+		offer(cursor, "list");
+		return;
 	case COMPLETE_FILE:
 		offer_files(cursor);
 		return;

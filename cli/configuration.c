@@ -4,6 +4,7 @@
 #include <string.h>
 #include "../userspace/addr.h"
 #include "../userspace/config_file.h"
+#include "../userspace/edge_hook.h"
 #include "../userspace/local.h"
 #include "../userspace/setting.h"
 #include "../userspace/state.h"
@@ -155,6 +156,8 @@ int apply_main(const struct invocation *call, struct error *error)
 		ret = state_load(&store, &now, error);
 	if (!ret)
 		ret = state_apply(&store, &call->paths, &now, &want, error);
+	if (!ret)
+		ret = edge_hook_sync(&store, error);
 	if (ret)
 		return ret;
 	state_unlock(&store);

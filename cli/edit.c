@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "edit.h"
 
+#include "../userspace/edge_hook.h"
 #include "../userspace/state.h"
 #include "output.h"
 
@@ -19,6 +20,9 @@ int edit_row(const struct invocation *call, struct config_row *ret_row,
 	if (ret)
 		return ret;
 	ret = state_edit(&store, &call->paths, &row, error);
+	/* A limit may be the first or the last reason for hooks. */
+	if (!ret && row.object == CONFIG_SETTING)
+		ret = edge_hook_sync(&store, error);
 	if (ret)
 		return ret;
 	*ret_row = row;

@@ -68,6 +68,12 @@ static const char *datapath(const struct abi_flow_cold *cold)
 			      : NULL;
 }
 
+/* NULL where it is on the data path that it was meant for. */
+static const char *why(const struct abi_flow_cold *cold)
+{
+	return cold->why ? word(words_why, ABI_WHY_COUNT, cold->why) : NULL;
+}
+
 /* The last byte either way, or the accept. */
 static uint64_t last_ns(const struct flow_record *flow)
 {
@@ -106,7 +112,7 @@ static json_t *flow_object(const struct flow_record *flow,
 	flow_texts(flow, listeners, &texts);
 	return json_pack(
 		"{s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, "
-		"s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:I}",
+		"s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:I}",
 		"id", (json_int_t)cold->id, "phase",
 		word(words_phase, ABI_PHASE_COUNT, cold->phase), "client",
 		texts.client, "local", object_endpoint(&cold->local), "peer",
@@ -117,8 +123,8 @@ static json_t *flow_object(const struct flow_record *flow,
 		text_or_null(texts.backend), "source",
 		object_endpoint(&cold->source), "proxy",
 		word(words_proxy, ABI_PROXY_V2 + 1, cold->proxy), "datapath",
-		object_text(datapath(cold)), "bytes_in",
-		(json_int_t)way[ABI_FROM_CLIENT].bytes, "bytes_out",
+		object_text(datapath(cold)), "why", object_text(why(cold)),
+		"bytes_in", (json_int_t)way[ABI_FROM_CLIENT].bytes, "bytes_out",
 		(json_int_t)way[ABI_FROM_BACKEND].bytes, "packets_in",
 		(json_int_t)way[ABI_FROM_CLIENT].packets, "packets_out",
 		(json_int_t)way[ABI_FROM_BACKEND].packets, "hello_ms",
@@ -220,7 +226,8 @@ static void show_page(const struct flow_record *flow,
 	output_field("Target", "%s, PROXY %s",
 		     *texts.backend ? texts.backend : "none",
 		     word(words_proxy, ABI_PROXY_V2 + 1, cold->proxy));
-	output_field("Data path", "%s", path ? path : "none yet");
+	output_field("Data path", "%s%s%s", path ? path : "none yet",
+		     cold->why ? ", " : "", cold->why ? why(cold) : "");
 	show_way("In", &flow->hot.direction[ABI_FROM_CLIENT]);
 	show_way("Out", &flow->hot.direction[ABI_FROM_BACKEND]);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "../userspace/addr.h"
 #include "../userspace/cleanup.h"
+#include "../userspace/edge_hook.h"
 #include "../userspace/flow_read.h"
 #include "../userspace/state.h"
 #include "../userspace/words.h"
@@ -18,6 +19,7 @@
  * @agent:      its answer, or NULL: then @agent_error says why.
  * @is_loaded:  false: @maps_error says why, and the figures are 0.
  * @flows:      by enum abi_phase.
+ * @hooks:      array of the edge's hooks, an object an interface.
  * @kept_aside: the latest damaged state file, where @kept_count.
  */
 struct status {
@@ -30,6 +32,9 @@ struct status {
 	uint64_t flows[ABI_PHASE_COUNT];
 	uint64_t flow_count;
 	uint64_t memory_bytes;
+	uint64_t bans;
+	uint64_t allowed;
+	json_t *hooks;
 	unsigned kept_count;
 	char kept_aside[PATH_SIZE];
 };
@@ -51,6 +56,14 @@ static void count_flows(struct status *status)
 	}
 }
 
+static void add_hook(void *context, const char *interface,
+		     enum edge_hook_kind kind)
+{
+	json_array_append_new(context,
+			      json_pack("{s:s, s:s}", "interface", interface,
+					"hook", edge_hook_words[kind]));
+}
+
 static int read_maps(const struct invocation *call, struct status *status)
 {
 	AUTO_CONFIG config = {.listeners = NULL};
@@ -65,6 +78,9 @@ static int read_maps(const struct invocation *call, struct status *status)
 	status->routes = config.route_count;
 	status->memory_bytes = store_memory(&maps->store);
 	count_flows(status);
+	status->bans = maps->store.edge->bans;
+	status->allowed = maps->store.edge->allowed;
+	edge_hook_visit(&maps->store, add_hook, status->hooks);
 	return 0;
 }
 
@@ -72,6 +88,7 @@ static void gather(const struct invocation *call, struct status *status)
 {
 	memset(status, 0, sizeof(*status));
 	status->maps = READER_NONE;
+	status->hooks = json_array();
 	agent_ask(&call->paths, "status", &status->agent, &status->agent_error);
 	read_maps(call, status);
 	status->kept_count = state_kept_aside(&call->paths, status->kept_aside,
@@ -169,6 +186,28 @@ static void print_datapaths(const struct status *status)
 	}
 }
 
+/* Where there is nothing to drop there are no hooks: said in one word. */
+static void print_hooks(const struct status *status)
+{
+	const char *label = "Hooks";
+
+	for (size_t i = 0; i < json_array_size(status->hooks); i++) {
+		const json_t *row = json_array_get(status->hooks, i);
+		const char *kind =
+			json_string_value(json_object_get(row, "hook"));
+
+		if (!kind || !strcmp(kind, edge_hook_words[EDGE_HOOK_NONE]))
+			continue;
+		output_field(
+			label, "%-10s %s",
+			json_string_value(json_object_get(row, "interface")),
+			kind);
+		label = NULL;
+	}
+	if (label)
+		output_field(label, "none: nothing is banned or limited");
+}
+
 static void print_maps(const struct status *status)
 {
 	char memory[OUTPUT_AMOUNT_SIZE], phases[160] = "";
@@ -190,6 +229,10 @@ static void print_maps(const struct status *status)
 		     (unsigned long long)status->flow_count,
 		     status->maps.store.flow_capacity, phases);
 	output_field("Routes", "%zu", status->routes);
+	output_field("Bans", "%llu prefixes, %llu allowed",
+		     (unsigned long long)status->bans,
+		     (unsigned long long)status->allowed);
+	print_hooks(status);
 	output_field("Memory", "%s in maps",
 		     output_bytes(status->memory_bytes, memory));
 }
@@ -285,11 +328,13 @@ static json_t *status_object(const struct invocation *call,
 	json_t *datapaths = json_object_get(status->agent, "datapaths");
 
 	return json_pack(
-		"{s:o, s:o, s:O?, s:o, s:I, s:o, s:o}", "agent",
-		agent_object(status), "listeners", listeners_object(status),
-		"datapaths", datapaths, "flows", flows_object(status), "routes",
-		(json_int_t)status->routes, "maps", maps_object(call, status),
-		"state", state_object(call, status));
+		"{s:o, s:o, s:O?, s:o, s:I, s:{s:I, s:I, s:O}, s:o, s:o}",
+		"agent", agent_object(status), "listeners",
+		listeners_object(status), "datapaths", datapaths, "flows",
+		flows_object(status), "routes", (json_int_t)status->routes,
+		"edge", "bans", (json_int_t)status->bans, "allowed",
+		(json_int_t)status->allowed, "hooks", status->hooks, "maps",
+		maps_object(call, status), "state", state_object(call, status));
 }
 
 int status_main(const struct invocation *call, struct error *error)
@@ -311,5 +356,6 @@ int status_main(const struct invocation *call, struct error *error)
 		ret = (int)status->maps_error.status;
 	json_decref(status->agent);
 	reader_close(&status->maps);
+	json_decref(status->hooks);
 	return ret;
 }

@@ -1,8 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <errno.h>
+#include "../userspace/edge_hook.h"
 #include "../userspace/store.h"
 #include "agent_view.h"
 #include "command.h"
+
+/* Links go with their pins, but a filter has to be taken off. */
+static int remove_all(const struct paths *paths, struct error *error)
+{
+	AUTO_STORE store = STORE_NONE;
+
+	if (!store_open(paths, STORE_WRITE, &store, NULL))
+		edge_hook_remove(&store);
+	store_close(&store);
+	return store_remove(paths, error);
+}
 
 int unload_main(const struct invocation *call, struct error *error)
 {
@@ -10,7 +22,7 @@ int unload_main(const struct invocation *call, struct error *error)
 	int ret;
 
 	if (call->option[OPTION_FORCE])
-		return store_remove(&call->paths, error);
+		return remove_all(&call->paths, error);
 	ret = agent_ask(&call->paths, "status", &answer, error);
 	if (!ret)
 		return error_set(error, EXIT_FAILED, EBUSY,
@@ -20,5 +32,5 @@ int unload_main(const struct invocation *call, struct error *error)
 					 json_object_get(answer, "pid")));
 	if (ret != -ECONNREFUSED)
 		return ret;
-	return store_remove(&call->paths, error);
+	return remove_all(&call->paths, error);
 }

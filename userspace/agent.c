@@ -118,6 +118,7 @@ void agent_look_again(struct agent *agent)
 struct agent_kill {
 	bool (*matches)(const struct flow *flow, const void *context);
 	const void *context;
+	const char *how;
 	atomic_uint count;
 };
 
@@ -133,7 +134,7 @@ static void thread_kill(struct thread *thread, void *context)
 			struct flow *next = flow->next;
 
 			if (kill->matches(flow, kill->context)) {
-				flow_reset(flow, "killed");
+				flow_reset(flow, kill->how);
 				atomic_fetch_add(&kill->count, 1);
 			}
 			flow = next;
@@ -144,9 +145,10 @@ static void thread_kill(struct thread *thread, void *context)
 unsigned agent_kill(struct agent *agent,
 		    bool (*matches)(const struct flow *flow,
 				    const void *context),
-		    const void *context)
+		    const void *context, const char *how)
 {
-	struct agent_kill kill = {.matches = matches, .context = context};
+	struct agent_kill kill = {
+		.matches = matches, .context = context, .how = how};
 
 	agent_on_threads(agent, thread_kill, &kill);
 	return atomic_load(&kill.count);
@@ -203,6 +205,8 @@ static void thread_go_on(struct thread *thread)
 		flow->is_again = false;
 		if (flow->cold->phase == ABI_PHASE_RELAY) {
 			relay_pump(flow);
+		} else if (flow->cold->phase == ABI_PHASE_RETURN) {
+			redirect_step(flow);
 		} else {
 			flow->next_again = thread->ended;
 			thread->ended = flow;
@@ -240,6 +244,8 @@ static void *thread_main(void *argument)
 static int thread_init(struct agent *agent, struct thread *thread,
 		       unsigned index)
 {
+	int result;
+
 	thread->agent = agent;
 	thread->index = index;
 	thread->now_ns = agent_now_ns();
@@ -257,7 +263,8 @@ static int thread_init(struct agent *agent, struct thread *thread,
 	thread->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (thread->wake.fd < 0)
 		return -errno;
-	return thread_watch(thread, &thread->wake, EPOLLIN, true);
+	result = thread_watch(thread, &thread->wake, EPOLLIN, true);
+	return result ? result : redirect_thread(thread);
 }
 
 /* A flow needs two descriptors; an eighth of all is for pipes. */
@@ -351,7 +358,7 @@ static void thread_stop(struct thread *thread, void *context)
 
 void agent_stop(struct agent *agent)
 {
-	agent_kill(agent, agent_any_flow, NULL);
+	agent_kill(agent, agent_any_flow, NULL, "killed");
 	agent_on_threads(agent, thread_stop, NULL);
 	for (unsigned i = 0; i < agent->thread_count; i++) {
 		struct thread *thread = &agent->threads[i];

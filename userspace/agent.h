@@ -17,6 +17,7 @@
 #include "store.h"
 
 struct listening;
+struct sockmap;
 struct task;
 
 /* One read of the copying relay; also the scratch of every other read. */
@@ -35,6 +36,8 @@ struct watch {
 /**
  * struct thread - an event loop and all that only it touches.
  * @now_ns:   CLOCK_MONOTONIC, read once a turn.
+ * @news:     the sockmap's ring for this thread, fd -1: none.
+ * @news_lost: sockmap_lost() when last looked at.
  * @again:    flows whose bytes did not fit into one turn.
  * @ended:    flows whose slots are given back when the turn is over.
  * @paused_until_ns: no accepting before; 0: accepting.
@@ -45,6 +48,8 @@ struct thread {
 	pthread_t pthread;
 	int epoll;
 	struct watch wake;
+	struct watch news;
+	uint64_t news_lost;
 	uint64_t now_ns;
 	struct deadlines deadlines;
 	struct flow *again;
@@ -69,6 +74,7 @@ struct thread {
  * @free_flows:    a stack of free ones, under @free_lock.
  * @flow_count:    flows in being, over all threads.
  * @flow_limit:    as many as the descriptors allow, two each.
+ * @sockmap:       NULL: that data path is off; @sockmap_off says why.
  * @wake_main:     eventfd, written when the last flow of a drain has ended.
  * @listenings:    every listener opened since the start; flows point there.
  */
@@ -76,6 +82,8 @@ struct agent {
 	struct paths paths;
 	struct store store;
 	enum abi_datapath datapath;
+	struct sockmap *sockmap;
+	struct error sockmap_off;
 	unsigned thread_count;
 	struct thread *threads;
 	struct flow *flows;
@@ -115,13 +123,14 @@ void agent_look_again(struct agent *agent);
 /**
  * agent_kill() - reset every flow that @matches; returns when it is done.
  * @matches: called in the flow's own thread.
+ * @how:     the word in the log; static.
  *
  * Return: how many there were.
  */
 unsigned agent_kill(struct agent *agent,
 		    bool (*matches)(const struct flow *flow,
 				    const void *context),
-		    const void *context);
+		    const void *context, const char *how);
 
 /**
  * agent_start() - make the threads; they run until agent_stop().

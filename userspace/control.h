@@ -10,6 +10,7 @@
  *                                  look at the settings again
  *   {"command": "kill", "id": 7} | {"command": "kill", "client": "192.0.2.1"}
  *                                | {"command": "kill", "name": "a.example"}
+ *   {"command": "bans"}            end the flows of whom the tables ban now
  *
  * An answer has "ok": true, or "error": a sentence. "status" and "listen"
  * answer with
@@ -17,8 +18,8 @@
  *   "datapath" (the preference), "draining", "accept_paused" (booleans),
  *   "listeners": [{"id", "listen", "state": "listening"|"failed", "error"}],
  *   "datapaths": [{"name", "on", "why"}]     ("why" and "error" may be null)
- * and "kill" with "killed", the number of flows that have ended when the
- * answer is sent.
+ * and "kill" and "bans" with "killed", the number of flows that have ended when
+ * the answer is sent.
  */
 #ifndef SNICTL_CONTROL_H
 #define SNICTL_CONTROL_H

@@ -17,6 +17,7 @@ enum deadline {
 	DEADLINE_REFUSE,     /* reading on behind an alert */
 	DEADLINE_FLUSH,	     /* bytes before a RST that wait for their ACK */
 	DEADLINE_DROP,	     /* silence before the reset */
+	DEADLINE_RETURN,     /* the kernel is about to finish something */
 	DEADLINE_COUNT
 };
 

@@ -10,8 +10,11 @@
 #include <sys/socket.h>
 #include "addr.h"
 #include "cleanup.h"
+#include "edge.h"
+#include "flow_read.h"
 #include "listen.h"
 #include "setting.h"
+#include "words.h"
 
 /* How long a refused client's bytes are read on: enough for one round trip
  * of a slow link, with a retransmission. */
@@ -19,6 +22,8 @@
 /* How often a flow is looked at in the time that it may be idle: it is ended
  * by an eighth of that late at most. */
 #define FLOW_IDLE_LOOKS 8
+/* There is no event for the end of the kernel's own work on a flow. */
+#define FLOW_RETURN_NS 1000000ULL
 
 /* How often a reset that waits for the ACKs of what came before is tried. No
  * event tells of them. */
@@ -57,6 +62,15 @@ void flow_give_back(struct thread *thread)
 		    agent->draining)
 			agent_wake_main(agent);
 	}
+}
+
+void flow_again(struct flow *flow)
+{
+	if (flow->is_again)
+		return;
+	flow->is_again = true;
+	flow->next_again = flow->thread->again;
+	flow->thread->again = flow;
 }
 
 void flow_phase(struct flow *flow, enum abi_phase phase)
@@ -104,6 +118,10 @@ static void flow_step(struct flow *flow, enum flow_side side, uint32_t events)
 		return;
 	case ABI_PHASE_RELAY:
 		relay_ready(flow, side, events);
+		return;
+	case ABI_PHASE_KERNEL:
+	case ABI_PHASE_RETURN:
+		redirect_ready(flow, side, events);
 		return;
 	case ABI_PHASE_REFUSE:
 		refuse_read(flow);
@@ -174,21 +192,54 @@ static bool flow_is_trusted(const struct flow *flow)
 	return false;
 }
 
+static bool flow_limit(struct flow *flow, enum abi_limit limit)
+{
+	flow->limit = (uint8_t)limit;
+	flow_outcome(flow, ABI_OUTCOME_LIMITED);
+	flow_reset(flow, words_limit[limit]);
+	return false;
+}
+
+/* The hook at the edge has seen the SYN, but of whom a proxy speaks for only
+ * the proxy's address. */
+static bool flow_is_too_fast(const struct flow *flow)
+{
+	const struct abi_flow_cold *cold = flow->cold;
+
+	return !addr_equal(&cold->client, &cold->peer) &&
+	       edge_is_too_fast(&flow->thread->agent->store, &cold->client);
+}
+
 bool flow_admit(struct flow *flow)
 {
 	struct agent *agent = flow->thread->agent;
+	const struct store *store = &agent->store;
+	const struct abi_endpoint *client = &flow->cold->client;
+	const struct limit_rules rules = {
+		.ipv4_bits = (unsigned)setting_get(store,
+						   ABI_SET_SOURCE_PREFIX_IPV4),
+		.ipv6_bits = (unsigned)setting_get(store,
+						   ABI_SET_SOURCE_PREFIX_IPV6),
+		.max_flows = setting_get(store, ABI_SET_MAX_FLOWS_PER_SOURCE),
+		.max_pending =
+			setting_get(store, ABI_SET_HELLO_PENDING_PER_SOURCE),
+	};
+	enum abi_limit limit;
 
-	flow->source = limit_enter(
-		&agent->limits, &flow->cold->client,
-		setting_get(&agent->store, ABI_SET_MAX_FLOWS_PER_SOURCE),
-		setting_get(&agent->store, ABI_SET_HELLO_PENDING_PER_SOURCE));
-	if (flow->source) {
-		flow->pending = true;
+	if (edge_is_allowed(store, client))
 		return true;
+	if (edge_is_banned(store, client)) {
+		flow_outcome(flow, ABI_OUTCOME_BANNED);
+		flow_reset(flow, "banned");
+		return false;
 	}
-	flow_outcome(flow, ABI_OUTCOME_LIMITED);
-	flow_reset(flow, "limited");
-	return false;
+	if (flow_is_too_fast(flow))
+		return flow_limit(flow, ABI_LIMIT_RATE);
+	flow->source = limit_enter(&agent->limits, client, &rules, &limit);
+	if (!flow->source)
+		return flow_limit(flow, limit);
+	flow->pending = true;
+	return true;
 }
 
 static void flow_set_linger(int fd)
@@ -208,6 +259,7 @@ void flow_begin(struct thread *thread, struct listening *listening, int fd,
 	thread->counters->accepted++;
 	if (!flow) {
 		thread->counters->outcome[ABI_OUTCOME_LIMITED]++;
+		thread->counters->limited[ABI_LIMIT_FLOWS]++;
 		flow_set_linger(fd);
 		close(fd);
 		return;
@@ -269,11 +321,13 @@ static void flow_account(struct flow *flow, const char *how)
 	struct thread *thread = flow->thread;
 	const struct abi_flow_cold *cold = flow->cold;
 	const struct store *store = &thread->agent->store;
-	uint64_t bytes[2] = {flow->hot->direction[0].bytes,
-			     flow->hot->direction[1].bytes};
+	uint64_t bytes[2] = {flow_bytes(&flow->hot->direction[0]),
+			     flow_bytes(&flow->hot->direction[1])};
 	enum abi_log form = (enum abi_log)setting_get(store, ABI_SET_LOG);
 
 	thread->counters->outcome[cold->outcome]++;
+	if (cold->outcome == ABI_OUTCOME_LIMITED)
+		thread->counters->limited[flow->limit]++;
 	thread->counters->bytes[0] += bytes[0];
 	thread->counters->bytes[1] += bytes[1];
 	if (cold->route.kind)
@@ -306,6 +360,8 @@ void flow_end(struct flow *flow, const char *how)
 			pipes_return(&thread->pipes,
 				     take_pointer(flow->pipe[i]));
 	}
+	if (pair_is_joined(&flow->pair))
+		pair_forget(&flow->pair);
 	flow_forget_opening(flow);
 	if (flow->source)
 		limit_leave(&thread->agent->limits, take_pointer(flow->source));
@@ -347,6 +403,8 @@ static uint64_t flow_wait_ns(const struct flow *flow)
 		return FLOW_REFUSE_NS;
 	if (flow->deadline == DEADLINE_FLUSH)
 		return FLOW_FLUSH_NS;
+	if (flow->deadline == DEADLINE_RETURN)
+		return FLOW_RETURN_NS;
 	return setting_get(&flow->thread->agent->store,
 			   setting[flow->deadline]) *
 	       1000000;
@@ -406,6 +464,9 @@ void flow_expire(struct flow *flow)
 		return;
 	case DEADLINE_DROP:
 		flow_reset(flow, "refused");
+		return;
+	case DEADLINE_RETURN:
+		redirect_step(flow);
 		return;
 	case DEADLINE_NONE:
 	case DEADLINE_COUNT:

@@ -3,12 +3,16 @@
  * A flow: one connection from a client and the one to its backend.
  *
  *   HELLO ──► CONNECT ──► PREFACE ──► RELAY ──► free
- *     │          │           │
- *     └──────────┴─► REFUSE ─┴──────────────► free
+ *     │          │           │        │   ▲
+ *     └──────────┴─► REFUSE  │   KERNEL ─► RETURN
+ *                      │     │
+ *                     free ◄─┘
  *
  * HELLO reads until the ClientHello is whole (behind a PROXY header where
  * the listener wants one); CONNECT tries the route's targets in turn;
  * PREFACE sends our PROXY header and what was read; RELAY moves the bytes.
+ * In KERNEL a sockmap moves them, until something comes up that it cannot do
+ * (an end, a reader that does not keep up); RETURN takes the flow out of it.
  * REFUSE has sent an alert, or nothing, and reads on for a while, so that
  * unread bytes do not turn our close into a RST that destroys the alert.
  */
@@ -17,6 +21,7 @@
 
 #include "agent.h"
 #include "hello.h"
+#include "pair.h"
 #include "proxy.h"
 
 enum flow_side {
@@ -66,8 +71,14 @@ enum flow_direction_flags {
  * @blocked:      by enum abi_direction: the sink took no more, and has not
  *                announced space since.
  * @hung:         by side: the peer's FIN has been announced.
+ * @pair:         the two sockets as the sockmap knows them.
+ * @datapath:     enum abi_datapath, the one wanted.
+ * @broken:       one connection is: pair.broken; the kernel still sends.
+ * @calm:         turns in a row that left nothing behind.
+ * @calm_wanted:  as many before the kernel gets the flow.
  * @deadline:     the queue that the flow waits in.
  * @error:        of the last target that could not be reached.
+ * @limit:        enum abi_limit, where the outcome is "limited".
  * @refused_bytes: read and thrown away behind a refusal.
  * @proxy_expected: the client's own PROXY header is still to come.
  * @pending:      counts as a pending hello at its source.
@@ -81,6 +92,7 @@ struct flow {
 	struct opening *opening;
 	struct source *source;
 	struct pipe *pipe[2];
+	struct pair pair;
 	struct flow *previous;
 	struct flow *next;
 	struct flow *next_again;
@@ -88,7 +100,12 @@ struct flow {
 	int error;
 	uint32_t refused_bytes;
 	uint8_t deadline;
+	uint8_t limit;
 	uint8_t direction[2];
+	uint8_t datapath;
+	bool broken;
+	uint8_t calm;
+	uint8_t calm_wanted;
 	bool watches_out[2];
 	bool readable[2];
 	bool blocked[2];
@@ -150,8 +167,9 @@ static inline void flow_record_end(struct flow *flow)
 }
 
 /**
- * flow_admit() - count the flow at its source, once its address is known.
- * Return: false where a limit is reached; the flow has ended then.
+ * flow_admit() - hold the flow's client, once its address is known, against
+ * bans and limits, and count it at its source.
+ * Return: false where it may not be; the flow has ended then.
  */
 bool flow_admit(struct flow *flow);
 
@@ -201,7 +219,34 @@ void relay_ready(struct flow *flow, enum flow_side side, uint32_t events);
 /** relay_flush() - send a RST on when all bytes before it have arrived. */
 void relay_flush(struct flow *flow);
 
+/** relay_broken() - one side was reset: the other will be. */
+void relay_broken(struct flow *flow, enum flow_side side);
+
 /** relay_pump() - move what can be moved, both ways. */
 void relay_pump(struct flow *flow);
+
+/** flow_again() - the turn is over, the bytes are not: go on in the next. */
+void flow_again(struct flow *flow);
+
+/** redirect_open() - load the sockmap, or note why not (redirect.c). */
+void redirect_open(struct agent *agent);
+
+/** redirect_close() - unload it; no flow is left. */
+void redirect_close(struct agent *agent);
+
+/** redirect_thread() - let a thread hear of its flows. Return: 0 or -errno. */
+int redirect_thread(struct thread *thread);
+
+/** redirect_prepare() - before the first byte, where the kernel is wanted. */
+void redirect_prepare(struct flow *flow);
+
+/** redirect_try() - nothing is in flight: hand over, if that is wanted. */
+void redirect_try(struct flow *flow);
+
+/** redirect_ready() - one side of a flow in the kernel has news. */
+void redirect_ready(struct flow *flow, enum flow_side side, uint32_t events);
+
+/** redirect_step() - go on with taking a flow back. */
+void redirect_step(struct flow *flow);
 
 #endif

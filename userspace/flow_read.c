@@ -18,7 +18,9 @@ static void read_hot(const struct abi_flow_hot *hot, struct abi_flow_hot *copy)
 		const struct abi_flow_direction *from = &hot->direction[i];
 		struct abi_flow_direction *to = &copy->direction[i];
 
-		to->bytes = __atomic_load_n(&from->bytes, __ATOMIC_RELAXED);
+		to->bytes = flow_bytes(from);
+		to->redirected =
+			__atomic_load_n(&from->redirected, __ATOMIC_RELAXED);
 		to->packets = __atomic_load_n(&from->packets, __ATOMIC_RELAXED);
 		to->last_ns = __atomic_load_n(&from->last_ns, __ATOMIC_RELAXED);
 	}

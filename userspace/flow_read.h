@@ -7,7 +7,17 @@
 #include "name.h"
 #include "store.h"
 
-/** struct flow_record - one flow at one moment. */
+/** flow_bytes() - all bytes of a direction, whoever moved them. */
+static inline uint64_t flow_bytes(const struct abi_flow_direction *direction)
+{
+	return direction->bytes +
+	       __atomic_load_n(&direction->redirected, __ATOMIC_RELAXED);
+}
+
+/**
+ * struct flow_record - one flow at one moment.
+ * @hot: direction[].bytes are all bytes.
+ */
 struct flow_record {
 	struct abi_flow_cold cold;
 	struct abi_flow_hot hot;

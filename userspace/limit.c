@@ -5,19 +5,22 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* A network gives a host a whole /64 (RFC 4291 section 2.5.1). */
-#define LIMIT_IPV6_BYTES 8
-
-static void limit_prefix(const struct abi_endpoint *client, __u8 prefix[16])
+static void limit_prefix(const struct abi_endpoint *client,
+			 const struct limit_rules *rules, __u8 prefix[16])
 {
+	unsigned bits = rules->ipv6_bits;
+
 	memset(prefix, 0, 16);
 	if (client->family == AF_INET6) {
-		memcpy(prefix, client->addr, LIMIT_IPV6_BYTES);
-		return;
+		memcpy(prefix, client->addr, 16);
+	} else {
+		/* As IPv4-mapped, so that no IPv6 prefix is the same. */
+		memset(prefix + 10, 0xff, 2);
+		memcpy(prefix + 12, client->addr, 4);
+		bits = 96 + rules->ipv4_bits;
 	}
-	/* As IPv4-mapped, so that no IPv6 prefix is the same. */
-	memset(prefix + 10, 0xff, 2);
-	memcpy(prefix + 12, client->addr, 4);
+	for (unsigned i = bits; i < 128; i++)
+		prefix[i / 8] &= (__u8) ~(0x80 >> i % 8);
 }
 
 /* The table is private and small; a flood of sources makes chains longer
@@ -50,14 +53,15 @@ static struct source *limit_find(struct limit_shard *shard, unsigned bucket,
 
 struct source *limit_enter(struct limits *limits,
 			   const struct abi_endpoint *client,
-			   uint64_t max_flows, uint64_t max_pending)
+			   const struct limit_rules *rules,
+			   enum abi_limit *ret_limit)
 {
 	__u8 prefix[16];
 	uint32_t hash;
 	struct limit_shard *shard;
 	struct source *source;
 
-	limit_prefix(client, prefix);
+	limit_prefix(client, rules, prefix);
 	hash = limit_hash(prefix);
 	shard = &limits->shard[hash % LIMIT_SHARDS];
 	hash = hash / LIMIT_SHARDS % LIMIT_BUCKETS;
@@ -73,9 +77,16 @@ struct source *limit_enter(struct limits *limits,
 			shard->bucket[hash] = source;
 		}
 	}
-	if (source && ((max_flows && source->flows >= max_flows) ||
-		       (max_pending && source->pending >= max_pending)))
+	if (!source) {
+		*ret_limit = ABI_LIMIT_FLOWS;
+	} else if (rules->max_flows && source->flows >= rules->max_flows) {
+		*ret_limit = ABI_LIMIT_SOURCE;
 		source = NULL;
+	} else if (rules->max_pending &&
+		   source->pending >= rules->max_pending) {
+		*ret_limit = ABI_LIMIT_PENDING;
+		source = NULL;
+	}
 	if (source) {
 		source->flows++;
 		source->pending++;

@@ -32,15 +32,28 @@ struct limits {
 void limits_init(struct limits *limits);
 
 /**
- * limit_enter() - count a new flow, pending until limit_settle().
+ * struct limit_rules - what one source may have.
+ * @ipv4_bits, @ipv6_bits:   of an address that are one source.
  * @max_flows, @max_pending: 0: no limit.
+ */
+struct limit_rules {
+	unsigned ipv4_bits;
+	unsigned ipv6_bits;
+	uint64_t max_flows;
+	uint64_t max_pending;
+};
+
+/**
+ * limit_enter() - count a new flow, pending until limit_settle().
+ * @ret_limit: which one is reached; written only where NULL is returned.
  *
  * Return: the source, to be given to limit_leave(), or NULL if one of the
  * limits is reached (or memory is short), and then nothing is counted.
  */
 struct source *limit_enter(struct limits *limits,
 			   const struct abi_endpoint *client,
-			   uint64_t max_flows, uint64_t max_pending);
+			   const struct limit_rules *rules,
+			   enum abi_limit *ret_limit);
 
 /** limit_settle() - the flow's hello is no longer pending. */
 void limit_settle(struct limits *limits, struct source *source);

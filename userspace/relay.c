@@ -241,16 +241,6 @@ static enum relay_status relay_direction(struct relay *relay)
 	return status;
 }
 
-/* The turn is over, the bytes are not: go on in the next one. */
-static void relay_again(struct flow *flow)
-{
-	if (flow->is_again)
-		return;
-	flow->is_again = true;
-	flow->next_again = flow->thread->again;
-	flow->thread->again = flow;
-}
-
 static struct relay relay_make(struct flow *flow, enum abi_direction direction)
 {
 	return (struct relay){
@@ -286,7 +276,7 @@ void relay_flush(struct flow *flow)
 	enum relay_status status = relay_direction(&relay);
 
 	if (status == RELAY_MOVED)
-		relay_again(flow);
+		flow_again(flow);
 	else if (status != RELAY_BROKEN_SINK && relay_is_draining(&relay))
 		deadline_set(&thread->deadlines, flow, DEADLINE_FLUSH,
 			     thread->now_ns);
@@ -298,7 +288,7 @@ void relay_flush(struct flow *flow)
 /* A RST becomes a RST, but what came before it arrives first: a server that
  * refuses an upload answers, and closes with the rest unread. Our own RST would
  * throw away what is still queued. */
-static void relay_broken(struct flow *flow, enum flow_side side)
+void relay_broken(struct flow *flow, enum flow_side side)
 {
 	enum abi_direction direction =
 		side == FLOW_CLIENT ? ABI_FROM_CLIENT : ABI_FROM_BACKEND;
@@ -324,7 +314,7 @@ static bool relay_settle(struct flow *flow, enum abi_direction direction,
 
 	switch (status) {
 	case RELAY_MOVED:
-		relay_again(flow);
+		flow_again(flow);
 		return true;
 	case RELAY_BROKEN_SOURCE:
 		relay_broken(flow, from_client ? FLOW_CLIENT : FLOW_BACKEND);
@@ -340,8 +330,24 @@ static bool relay_settle(struct flow *flow, enum abi_direction direction,
 	return true;
 }
 
+/* Whether a flow is one for the kernel: little at a time, and nothing left
+ * behind. */
+static void relay_judge(struct flow *flow, bool dry)
+{
+	bool bulk = (flow->direction[0] | flow->direction[1]) & FLOW_BULK;
+
+	if (!dry || bulk)
+		flow->calm = 0;
+	else if (flow->calm < UINT8_MAX)
+		flow->calm++;
+	if (dry && !bulk)
+		redirect_try(flow);
+}
+
 void relay_pump(struct flow *flow)
 {
+	bool dry = true;
+
 	if ((flow->direction[0] | flow->direction[1]) & FLOW_BROKEN) {
 		relay_flush(flow);
 		return;
@@ -349,12 +355,16 @@ void relay_pump(struct flow *flow)
 	for (enum abi_direction i = ABI_FROM_CLIENT; i <= ABI_FROM_BACKEND;
 	     i++) {
 		struct relay relay = relay_make(flow, i);
+		enum relay_status status = relay_direction(&relay);
 
-		if (!relay_settle(flow, i, relay_direction(&relay)))
+		if (!relay_settle(flow, i, status))
 			return;
+		dry &= status == RELAY_DRY;
 	}
 	if (flow->direction[0] & flow->direction[1] & FLOW_SHUT)
 		flow_end(flow, "closed");
+	else
+		relay_judge(flow, dry);
 }
 
 void relay_ready(struct flow *flow, enum flow_side side, uint32_t events)
@@ -368,17 +378,41 @@ void relay_ready(struct flow *flow, enum flow_side side, uint32_t events)
 	relay_pump(flow);
 }
 
+/* The route's own, else the agent's, else the setting. */
+static uint8_t relay_wanted(const struct flow *flow)
+{
+	const struct agent *agent = flow->thread->agent;
+
+	if (flow->opening->route.datapath != ABI_DATAPATH_AUTO)
+		return flow->opening->route.datapath;
+	if (agent->datapath != ABI_DATAPATH_AUTO)
+		return (uint8_t)agent->datapath;
+	return (uint8_t)setting_get(&agent->store, ABI_SET_DATAPATH);
+}
+
+static bool relay_has(const struct flow *flow)
+{
+	return flow->datapath == ABI_DATAPATH_AUTO ||
+	       flow->datapath == ABI_DATAPATH_RELAY ||
+	       (flow->datapath == ABI_DATAPATH_SOCKMAP &&
+		flow->thread->agent->sockmap);
+}
+
 void relay_start(struct flow *flow)
 {
 	struct thread *thread = flow->thread;
 	struct abi_flow_cold *cold;
 
+	flow->datapath = relay_wanted(flow);
 	flow_forget_opening(flow);
 	cold = flow_record_begin(flow);
 	cold->phase = ABI_PHASE_RELAY;
 	cold->datapath = ABI_DATAPATH_RELAY;
+	if (!relay_has(flow))
+		cold->why = ABI_WHY_OFF;
 	flow_record_end(flow);
 	thread->counters->datapath[ABI_DATAPATH_RELAY]++;
+	redirect_prepare(flow);
 	deadline_set(&thread->deadlines, flow, DEADLINE_IDLE, thread->now_ns);
 	relay_pump(flow);
 }

@@ -10,6 +10,7 @@
 #include "addr.h"
 #include "cleanup.h"
 #include "control.h"
+#include "edge.h"
 #include "flow.h"
 #include "listen.h"
 #include "name.h"
@@ -42,16 +43,17 @@ static json_t *serve_listeners(const struct agent *agent)
 	return list;
 }
 
-static json_t *serve_datapaths(void)
+static json_t *serve_datapaths(const struct agent *agent)
 {
 	static const char absent[] = "not part of this version";
 
-	return json_pack("[{ss sb ss} {ss sb ss} {ss sb ss?}]", "name",
+	return json_pack("[{ss sb ss} {ss sb ss?} {ss sb ss?}]", "name",
 			 words_datapath[ABI_DATAPATH_SPLICE], "on", 0, "why",
 			 absent, "name", words_datapath[ABI_DATAPATH_SOCKMAP],
-			 "on", 0, "why", absent, "name",
-			 words_datapath[ABI_DATAPATH_RELAY], "on", 1, "why",
-			 NULL);
+			 "on", agent->sockmap != NULL, "why",
+			 agent->sockmap ? NULL : agent->sockmap_off.text,
+			 "name", words_datapath[ABI_DATAPATH_RELAY], "on", 1,
+			 "why", NULL);
 }
 
 static json_t *serve_status(struct agent *agent)
@@ -67,7 +69,7 @@ static json_t *serve_status(struct agent *agent)
 			 words_datapath[agent->datapath], "draining",
 			 (int)atomic_load(&agent->draining), "accept_paused",
 			 paused, "listeners", serve_listeners(agent),
-			 "datapaths", serve_datapaths());
+			 "datapaths", serve_datapaths(agent));
 }
 
 static json_t *serve_listen(struct agent *agent)
@@ -112,20 +114,38 @@ static json_t *serve_kill(struct agent *agent, json_t *request)
 	if (id >= 0) {
 		uint64_t wanted = (uint64_t)id;
 
-		killed = agent_kill(agent, serve_is_id, &wanted);
+		killed = agent_kill(agent, serve_is_id, &wanted, "killed");
 	} else if (client) {
 		if (addr_parse_endpoint(client, 0, &endpoint))
 			return serve_error("kill: the client is no IP address");
-		killed = agent_kill(agent, serve_is_client, &endpoint);
+		killed =
+			agent_kill(agent, serve_is_client, &endpoint, "killed");
 	} else if (text) {
 		struct span span = {(const uint8_t *)text, strlen(text)};
 
 		if (name_from_wire(span, &name) != NAME_OK)
 			return serve_error("kill: the name is no host name");
-		killed = agent_kill(agent, serve_is_name, &name);
+		killed = agent_kill(agent, serve_is_name, &name, "killed");
 	} else {
 		return serve_error("kill: id, client or name is missing");
 	}
+	return json_pack("{sb sI}", "ok", 1, "killed", (json_int_t)killed);
+}
+
+/* Also who came by a proxy that is banned itself. */
+static bool serve_is_banned(const struct flow *flow, const void *context)
+{
+	const struct store *store = context;
+
+	return edge_is_banned(store, &flow->cold->client) ||
+	       edge_is_banned(store, &flow->cold->peer);
+}
+
+static json_t *serve_bans(struct agent *agent)
+{
+	unsigned killed =
+		agent_kill(agent, serve_is_banned, &agent->store, "banned");
+
 	return json_pack("{sb sI}", "ok", 1, "killed", (json_int_t)killed);
 }
 
@@ -142,6 +162,8 @@ static json_t *serve_answer(struct agent *agent, json_t *request)
 		return serve_listen(agent);
 	if (!strcmp(command, "kill"))
 		return serve_kill(agent, request);
+	if (!strcmp(command, "bans"))
+		return serve_bans(agent);
 	return serve_error("the agent does not know this command");
 }
 

@@ -81,6 +81,31 @@ const struct setting setting_table[ABI_SETTING_COUNT] = {
 	[ABI_SET_LOG] =
 		{"log", SETTING_WORD, ABI_LOG_TEXT, 0, ABI_LOG_JSON, words_log,
 		 "The form of the line that each finished connection gets."},
+	[ABI_SET_SOCKMAP_LIMIT_BYTES] =
+		{"sockmap-limit", SETTING_BYTES, 2 << 20, 1024, 64 << 20, NULL,
+		 "Bytes of one direction that a connection in a sockmap may "
+		 "have here until the receiver has acknowledged them."},
+	[ABI_SET_EDGE_HOOK] =
+		{"edge-hook", SETTING_WORD, ABI_EDGE_AUTO, 0, ABI_EDGE_TC,
+		 words_edge_hook,
+		 "Where bans and limits drop packets: auto takes XDP where the "
+		 "card has it for nothing, else TC ingress."},
+	[ABI_SET_NEW_FLOWS_PER_SOURCE] =
+		{"new-flows-per-source", SETTING_COUNT, 0, 0, 1000000, NULL,
+		 "New connections of one client address a second; 0: no "
+		 "limit."},
+	[ABI_SET_NEW_FLOWS_BURST] =
+		{"new-flows-burst", SETTING_COUNT, 20, 1, 1000000, NULL,
+		 "New connections of one client address that may come at once, "
+		 "beyond new-flows-per-source."},
+	[ABI_SET_SOURCE_PREFIX_IPV4] =
+		{"source-prefix-ipv4", SETTING_COUNT, 32, 8, 32, NULL,
+		 "How many bits of an IPv4 address are one source to the "
+		 "limits."},
+	[ABI_SET_SOURCE_PREFIX_IPV6] =
+		{"source-prefix-ipv6", SETTING_COUNT, 64, 16, 128, NULL,
+		 "How many bits of an IPv6 address are one source to the "
+		 "limits."},
 };
 
 int setting_find(const char *name)

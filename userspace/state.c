@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sodium/crypto_shorthash_siphash24.h>
 #include <string.h>
+#include "ban.h"
 #include "cleanup.h"
 #include "listener.h"
 #include "local.h"
@@ -231,7 +232,8 @@ static int commit(struct store *store, const struct paths *paths,
 
 	if (state_file_print(change->want, &text))
 		return error_set(error, EXIT_FAILED, ENOMEM, "out of memory");
-	status = state_file_stage(paths->state, &text, error);
+	status = state_file_stage(paths->state, &state_format_rows, &text,
+				  error);
 	if (status)
 		return status;
 	status = prepare(store, change, error);
@@ -332,7 +334,8 @@ static int read_file(const struct paths *paths, struct config *ret_config,
 		     struct error *error)
 {
 	AUTO_STATE_TEXT text = {0};
-	int status = state_file_read(paths->state, &text, error);
+	int status =
+		state_file_read(paths->state, &state_format_rows, &text, error);
 
 	if (status == -ENOENT)
 		return fresh_config(ret_config, error);
@@ -373,6 +376,8 @@ static int create(struct store *store, const struct paths *paths,
 	if (!status)
 		status = fill(store, &change, error);
 	if (!status)
+		status = ban_restore(paths, store, error);
+	if (!status)
 		status = store_publish(store, paths, error);
 	cleanup_fd(&change.staged);
 	if (status)
@@ -391,7 +396,8 @@ static int repair(struct store *store, const struct paths *paths,
 	AUTO_STATE_TEXT text = {0};
 	struct change change = {
 		.want = &config, .step = ROUTES_ALL, .staged = -1};
-	int status = state_file_read(paths->state, &text, NULL);
+	int status =
+		state_file_read(paths->state, &state_format_rows, &text, NULL);
 
 	if (status || text_hash(store, &text) != store->meta->dirty) {
 		mark(store, 0);
@@ -420,6 +426,8 @@ int state_open(const struct paths *paths, struct store *ret_store,
 		status = create(&store, paths, error);
 	else if (!status && store.meta->dirty)
 		status = repair(&store, paths, error);
+	if (!status && store.edge->dirty)
+		status = ban_restore(paths, &store, error);
 	if (status)
 		return status;
 	*ret_store = store;

@@ -11,10 +11,15 @@
 #include "config_file.h"
 #include "state.h"
 
-#define HEADER "# snictl state "
-#define VERSION "1"
 #define ADVICE " - written by snictl with every change\n"
 #define KEPT_MAX 1000
+
+const struct state_format state_format_rows = {
+	"# snictl state ",
+	"1",
+	"state file",
+	"routes",
+};
 
 void state_text_done(struct state_text *text)
 {
@@ -22,18 +27,18 @@ void state_text_done(struct state_text *text)
 	*text = (struct state_text){0};
 }
 
-int state_file_print(const struct config *config, struct state_text *ret_text)
+int state_file_frame(const struct state_format *format,
+		     size_t (*print)(const void *rows, FILE *out),
+		     const void *rows, struct state_text *ret_text)
 {
 	struct state_text text = {0};
 	FILE *out = open_memstream(&text.data, &text.length);
-	size_t rows;
 	bool failed;
 
 	if (!out)
 		return -ENOMEM;
-	fputs(HEADER VERSION ADVICE, out);
-	rows = config_print(config, out);
-	fprintf(out, "# end of %zu rows\n", rows);
+	fprintf(out, "%s%s" ADVICE, format->header, format->version);
+	fprintf(out, "# end of %zu rows\n", print(rows, out));
 	failed = ferror(out);
 	failed |= fclose(out) != 0;
 	if (failed) {
@@ -42,6 +47,17 @@ int state_file_print(const struct config *config, struct state_text *ret_text)
 	}
 	*ret_text = text;
 	return 0;
+}
+
+static size_t print_config(const void *rows, FILE *out)
+{
+	return config_print(rows, out);
+}
+
+int state_file_print(const struct config *config, struct state_text *ret_text)
+{
+	return state_file_frame(&state_format_rows, print_config, config,
+				ret_text);
 }
 
 /* ---- read --------------------------------------------------------------- */
@@ -55,30 +71,34 @@ static int refuse_foreign(const char *path, const char *why,
 			 path, why);
 }
 
-static int refuse_damaged(const char *path, const char *why,
-			  struct error *error)
+static int refuse_damaged(const char *path, const struct state_format *format,
+			  const char *why, struct error *error)
 {
 	return error_set(error, EXIT_FAILED, EBADMSG,
 			 "%s is damaged (%s) and was left alone: repair it, or "
-			 "move it away to begin without routes",
-			 path, why);
+			 "move it away to begin without %s",
+			 path, why, format->without);
 }
 
 /* Rows between the first line and the last, which must count them. */
-static int check_frame(const char *path, const struct state_text *text,
-		       struct error *error)
+static int check_frame(const char *path, const struct state_format *format,
+		       const struct state_text *text, struct error *error)
 {
-	static const char header[] = HEADER VERSION;
 	const char *at = text->data, *end = at + text->length, *last = at;
+	size_t header = strlen(format->header);
+	size_t version = strlen(format->version);
 	size_t lines = 0;
 	char expected[64];
 
 	if (!text->length)
-		return refuse_damaged(path, "it is empty", error);
-	if (strncmp(at, HEADER, sizeof(HEADER) - 1) != 0)
-		return refuse_foreign(path, "no state file of snictl", error);
-	if (strncmp(at, header, sizeof(header) - 1) != 0 ||
-	    (at[sizeof(header) - 1] != ' ' && at[sizeof(header) - 1] != '\n'))
+		return refuse_damaged(path, format, "it is empty", error);
+	if (strncmp(at, format->header, header) != 0) {
+		snprintf(expected, sizeof(expected), "no %s of snictl",
+			 format->name);
+		return refuse_foreign(path, expected, error);
+	}
+	if (strncmp(at + header, format->version, version) != 0 ||
+	    (at[header + version] != ' ' && at[header + version] != '\n'))
 		return refuse_foreign(path, "of another version of snictl",
 				      error);
 	for (; at; at = memchr(at, '\n', (size_t)(end - at))) {
@@ -90,16 +110,17 @@ static int check_frame(const char *path, const struct state_text *text,
 	}
 	snprintf(expected, sizeof(expected), "# end of %zu rows\n", lines - 2);
 	if (strncmp(last, "# end of ", 9) != 0 || end[-1] != '\n')
-		return refuse_damaged(path, "its end is missing", error);
+		return refuse_damaged(path, format, "its end is missing",
+				      error);
 	if (lines < 2 || strcmp(last, expected) != 0)
 		return refuse_damaged(
-			path, "it has not as many rows as its last line says",
-			error);
+			path, format,
+			"it has not as many rows as its last line says", error);
 	return 0;
 }
 
-int state_file_read(const char *path, struct state_text *ret_text,
-		    struct error *error)
+int state_file_read(const char *path, const struct state_format *format,
+		    struct state_text *ret_text, struct error *error)
 {
 	AUTO_FD file = open(path, O_RDONLY | O_CLOEXEC);
 	AUTO_STATE_TEXT text = {0};
@@ -112,7 +133,7 @@ int state_file_read(const char *path, struct state_text *ret_text,
 	if (status)
 		return error_set(error, EXIT_FAILED, status, "%s: %s", path,
 				 strerror(-status));
-	status = check_frame(path, &text, error);
+	status = check_frame(path, format, &text, error);
 	if (status)
 		return status;
 	*ret_text = text;
@@ -169,10 +190,11 @@ static int keep_aside(const char *path, struct error *error)
 }
 
 /* Sees to it that nothing is lost by replacing the file. */
-static int clear_the_way(const char *path, struct error *error)
+static int clear_the_way(const char *path, const struct state_format *format,
+			 struct error *error)
 {
 	AUTO_STATE_TEXT old = {0};
-	int status = state_file_read(path, &old, error);
+	int status = state_file_read(path, format, &old, error);
 
 	if (status == -ENOENT)
 		return 0;
@@ -214,8 +236,8 @@ static int write_all(int file, const struct state_text *text)
 	return fsync(file) ? -errno : 0;
 }
 
-int state_file_stage(const char *path, const struct state_text *text,
-		     struct error *error)
+int state_file_stage(const char *path, const struct state_format *format,
+		     const struct state_text *text, struct error *error)
 {
 	AUTO_FREE char *name = staged_name(path);
 	AUTO_FD folder = -1;
@@ -224,7 +246,7 @@ int state_file_stage(const char *path, const struct state_text *text,
 
 	if (!name)
 		return error_set(error, EXIT_FAILED, ENOMEM, "out of memory");
-	status = clear_the_way(path, error);
+	status = clear_the_way(path, format, error);
 	if (status)
 		return status;
 	folder = open_folder_of(path);

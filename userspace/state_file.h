@@ -24,6 +24,31 @@ void state_text_done(struct state_text *text);
 #define AUTO_STATE_TEXT                                                        \
 	__attribute__((cleanup(state_text_done))) struct state_text
 
+/**
+ * struct state_format - what a kind of file begins with, and is called.
+ * @header:  the first words of the first line, before the version.
+ * @name:    for messages: "state file".
+ * @without: what one begins without if it is moved away: "routes".
+ */
+struct state_format {
+	const char *header;
+	const char *version;
+	const char *name;
+	const char *without;
+};
+
+/** state_format_rows - listeners, routes and settings: "the" state file. */
+extern const struct state_format state_format_rows;
+
+/**
+ * state_file_frame() - rows between their first line and their last.
+ * @print: prints them; returns how many there are.
+ * Return: 0 or -ENOMEM.
+ */
+int state_file_frame(const struct state_format *format,
+		     size_t (*print)(const void *rows, FILE *out),
+		     const void *rows, struct state_text *ret_text);
+
 /** state_file_print() - a configuration as such a file. Return: 0, -ENOMEM. */
 int state_file_print(const struct config *config, struct state_text *ret_text);
 
@@ -36,8 +61,8 @@ int state_file_print(const struct config *config, struct state_text *ret_text);
  * -EMEDIUMTYPE (not ours, or of another version), or another -errno; all with a
  * sentence.
  */
-int state_file_read(const char *path, struct state_text *ret_text,
-		    struct error *error);
+int state_file_read(const char *path, const struct state_format *format,
+		    struct state_text *ret_text, struct error *error);
 
 /**
  * state_file_stage() - write a new file beside the old one, and sync it.
@@ -47,8 +72,8 @@ int state_file_read(const char *path, struct state_text *ret_text,
  *
  * Return: 0 or -errno with a sentence; nothing is changed so far.
  */
-int state_file_stage(const char *path, const struct state_text *text,
-		     struct error *error);
+int state_file_stage(const char *path, const struct state_format *format,
+		     const struct state_text *text, struct error *error);
 
 /** state_file_publish() - put the staged file in the old one's place. */
 int state_file_publish(const char *path, struct error *error);

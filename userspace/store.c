@@ -38,6 +38,19 @@ const struct store_map store_maps[STORE_MAP_COUNT] = {
 	[STORE_COUNTERS] = {ABI_MAP_COUNTERS, BPF_MAP_TYPE_ARRAY, 4,
 			    sizeof(struct abi_counters), ABI_THREADS_MAX,
 			    BPF_F_MMAPABLE},
+	[STORE_BANS] = {ABI_MAP_BANS, BPF_MAP_TYPE_LPM_TRIE,
+			sizeof(struct abi_prefix_key), sizeof(struct abi_ban),
+			ABI_BANS_MAX, BPF_F_NO_PREALLOC},
+	[STORE_ALLOWED] = {ABI_MAP_ALLOWED, BPF_MAP_TYPE_LPM_TRIE,
+			   sizeof(struct abi_prefix_key), sizeof(__u32),
+			   ABI_ALLOWED_MAX, BPF_F_NO_PREALLOC},
+	[STORE_EDGE] = {ABI_MAP_EDGE, BPF_MAP_TYPE_ARRAY, 4,
+			sizeof(struct abi_edge), 1, BPF_F_MMAPABLE},
+	[STORE_EDGE_RATES] = {ABI_MAP_EDGE_RATES, BPF_MAP_TYPE_LRU_HASH,
+			      sizeof(struct abi_prefix_key),
+			      sizeof(struct abi_rate), ABI_RATES_MAX, 0},
+	[STORE_EDGE_COUNTS] = {ABI_MAP_EDGE_COUNTS, BPF_MAP_TYPE_PERCPU_ARRAY,
+			       4, sizeof(struct abi_edge_counts), 1, 0},
 };
 
 /* ---- pins --------------------------------------------------------------- */
@@ -87,6 +100,34 @@ int store_pin(const struct store *store, int map, const char *name)
 int store_unpin(const struct store *store, const char *name)
 {
 	return unlinkat(store->pins, name, 0) ? -errno : 0;
+}
+
+/* Names are kept first: unpinning moves what readdir() has yet to show. */
+void store_pins_visit(const struct store *store,
+		      void (*visit)(const struct store *store, const char *name,
+				    void *context),
+		      void *context)
+{
+	int folder = openat(store->pins, ".", O_RDONLY | O_CLOEXEC);
+	DIR *list = folder < 0 ? NULL : fdopendir(folder);
+	AUTO_FREE char *names = NULL;
+	size_t length = 0;
+	FILE *out = open_memstream(&names, &length);
+	struct dirent *entry;
+
+	while (list && out && (entry = readdir(list))) {
+		if (*entry->d_name != '.')
+			fwrite(entry->d_name, strlen(entry->d_name) + 1, 1,
+			       out);
+	}
+	if (list)
+		closedir(list);
+	else if (folder >= 0)
+		close(folder);
+	if (!out || fclose(out))
+		return;
+	for (const char *at = names; at < names + length; at += strlen(at) + 1)
+		visit(store, at, context);
 }
 
 /* ---- folder and lock ---------------------------------------------------- */
@@ -207,6 +248,11 @@ int store_lock(const struct paths *paths, struct store *ret_store,
 			return 0;
 		}
 	}
+}
+
+int store_trylock(const struct store *store)
+{
+	return flock(store->folder, LOCK_EX | LOCK_NB) ? -errno : 0;
 }
 
 void store_unlock(struct store *store)
@@ -344,6 +390,11 @@ int store_attach(struct store *store, const char *path,
 		attach_array(&attach, STORE_FLOW_COLD, &store->flow_capacity);
 	store->listeners = attach_hash(&attach, STORE_LISTENERS);
 	store->route_stats = attach_hash(&attach, STORE_ROUTE_STATS);
+	store->edge = attach_array(&attach, STORE_EDGE, &one);
+	store->bans = attach_hash(&attach, STORE_BANS);
+	store->allowed = attach_hash(&attach, STORE_ALLOWED);
+	store->edge_rates = attach_hash(&attach, STORE_EDGE_RATES);
+	store->edge_counts = attach_hash(&attach, STORE_EDGE_COUNTS);
 	if (!fresh)
 		routes = attach_hash(&attach, STORE_ROUTES);
 	return attach.status;
@@ -432,6 +483,11 @@ void store_close(struct store *store)
 	unmap(store->counters, ABI_THREADS_MAX * sizeof(*store->counters));
 	unmap(store->settings, sizeof(*store->settings));
 	unmap(store->meta, sizeof(*store->meta));
+	unmap(store->edge, sizeof(*store->edge));
+	cleanup_fd(&store->bans);
+	cleanup_fd(&store->allowed);
+	cleanup_fd(&store->edge_rates);
+	cleanup_fd(&store->edge_counts);
 	cleanup_fd(&store->listeners);
 	cleanup_fd(&store->route_stats);
 	cleanup_fd(&store->pins);

@@ -14,8 +14,8 @@
  *               writers' lock.
  * @pins:        the folder "v1" in it.
  * @flow_capacity: entries of @hot and @cold; @counters has ABI_THREADS_MAX.
- * @meta, @settings, @hot, @cold, @counters: memory-mapped, writable if the
- *               store was opened for writing.
+ * @meta, @settings, @hot, @cold, @counters, @edge: memory-mapped, writable if
+ * the store was opened for writing.
  *
  * One store serves all threads of a process; only its descriptors and
  * mappings are shared, no buffers.
@@ -25,12 +25,17 @@ struct store {
 	int pins;
 	int listeners;
 	int route_stats;
+	int bans;
+	int allowed;
+	int edge_rates;
+	int edge_counts;
 	uint32_t flow_capacity;
 	struct abi_meta *meta;
 	struct abi_settings *settings;
 	struct abi_flow_hot *hot;
 	struct abi_flow_cold *cold;
 	struct abi_counters *counters;
+	struct abi_edge *edge;
 };
 
 enum store_access {
@@ -40,8 +45,14 @@ enum store_access {
 
 /* A store that holds nothing; what store_close() leaves behind. */
 #define STORE_NONE                                                             \
-	((struct store){                                                       \
-		.folder = -1, .pins = -1, .listeners = -1, .route_stats = -1})
+	((struct store){.folder = -1,                                          \
+			.pins = -1,                                            \
+			.listeners = -1,                                       \
+			.route_stats = -1,                                     \
+			.bans = -1,                                            \
+			.allowed = -1,                                         \
+			.edge_rates = -1,                                      \
+			.edge_counts = -1})
 
 /**
  * store_open() - open maps that are there.
@@ -71,6 +82,12 @@ int store_lock(const struct paths *paths, struct store *ret_store,
 
 /** store_unlock() - let other writers in; the store stays open. */
 void store_unlock(struct store *store);
+
+/**
+ * store_trylock() - the writers' lock of an open store, if nobody has it.
+ * Return: 0; -EWOULDBLOCK; another -errno.
+ */
+int store_trylock(const struct store *store);
 
 /**
  * store_load() - open the maps in a locked folder, for writing.
@@ -119,6 +136,14 @@ int store_remove(const struct paths *paths, struct error *error);
 int store_pin(const struct store *store, int map, const char *name);
 int store_unpin(const struct store *store, const char *name);
 int store_get(const struct store *store, const char *name, int *ret_fd);
+
+/**
+ * store_pins_visit() - the name of each pin in the folder; @visit may unpin.
+ */
+void store_pins_visit(const struct store *store,
+		      void (*visit)(const struct store *store, const char *name,
+				    void *context),
+		      void *context);
 
 /**
  * store_memory() - what the kernel holds for all these maps, bytes.

@@ -24,7 +24,8 @@ const char *const words_outcome[ABI_OUTCOME_COUNT] = {
 const char *const words_phase[ABI_PHASE_COUNT] = {
 	[ABI_PHASE_FREE] = "free",	 [ABI_PHASE_HELLO] = "hello",
 	[ABI_PHASE_CONNECT] = "connect", [ABI_PHASE_PREFACE] = "preface",
-	[ABI_PHASE_RELAY] = "relay",	 [ABI_PHASE_REFUSE] = "refuse",
+	[ABI_PHASE_RELAY] = "relay",	 [ABI_PHASE_KERNEL] = "kernel",
+	[ABI_PHASE_RETURN] = "return",	 [ABI_PHASE_REFUSE] = "refuse",
 };
 
 const char *const words_datapath[ABI_DATAPATH_COUNT + 1] = {
@@ -32,6 +33,13 @@ const char *const words_datapath[ABI_DATAPATH_COUNT + 1] = {
 	[ABI_DATAPATH_SPLICE] = "splice",
 	[ABI_DATAPATH_SOCKMAP] = "sockmap",
 	[ABI_DATAPATH_RELAY] = "relay",
+};
+
+const char *const words_why[ABI_WHY_COUNT] = {
+	[ABI_WHY_NONE] = "",
+	[ABI_WHY_OFF] = "off",
+	[ABI_WHY_REFUSED] = "refused",
+	[ABI_WHY_READER] = "slow-reader",
 };
 
 const char *const words_proxy[ABI_PROXY_V2 + 2] = {
@@ -44,6 +52,19 @@ const char *const words_log[ABI_LOG_JSON + 2] = {
 	[ABI_LOG_OFF] = "off",
 	[ABI_LOG_TEXT] = "text",
 	[ABI_LOG_JSON] = "json",
+};
+
+const char *const words_edge_hook[ABI_EDGE_TC + 2] = {
+	[ABI_EDGE_AUTO] = "auto",
+	[ABI_EDGE_XDP] = "xdp",
+	[ABI_EDGE_TC] = "tc",
+};
+
+const char *const words_limit[ABI_LIMIT_COUNT] = {
+	[ABI_LIMIT_FLOWS] = "limited",
+	[ABI_LIMIT_SOURCE] = "limited-flows",
+	[ABI_LIMIT_PENDING] = "limited-pending",
+	[ABI_LIMIT_RATE] = "limited-rate",
 };
 
 int words_find(const char *const *words, const char *word)

@@ -10,8 +10,12 @@
 extern const char *const words_outcome[ABI_OUTCOME_COUNT];
 extern const char *const words_phase[ABI_PHASE_COUNT];
 extern const char *const words_datapath[ABI_DATAPATH_COUNT + 1];
+extern const char *const words_why[ABI_WHY_COUNT];
 extern const char *const words_proxy[ABI_PROXY_V2 + 2];
 extern const char *const words_log[ABI_LOG_JSON + 2];
+extern const char *const words_edge_hook[ABI_EDGE_TC + 2];
+/* How a flow ended whose outcome is "limited". */
+extern const char *const words_limit[ABI_LIMIT_COUNT];
 
 /** words_find() - index of a word in a list ended by NULL, or -1. */
 int words_find(const char *const *words, const char *word);

@@ -11,6 +11,9 @@
 #include "agent.h"
 #include "cleanup.h"
 #include "control.h"
+#include "edge_hook.h"
+#include "edge_watch.h"
+#include "flow.h"
 #include "listen.h"
 #include "privilege.h"
 #include "serve.h"
@@ -24,6 +27,8 @@ enum worker_poll {
 	WORKER_SIGNAL,
 	WORKER_CONTROL,
 	WORKER_DRAINED,
+	WORKER_LINKS,
+	WORKER_CLOCK,
 	WORKER_POLLS
 };
 
@@ -34,6 +39,7 @@ struct worker {
 	bool stopping;
 	bool retry;
 	uint64_t drain_until_ns;
+	struct edge_watch edge;
 };
 
 static int worker_signals(void)
@@ -86,7 +92,9 @@ static int worker_timeout_ms(const struct worker *worker)
 			       : (int)((worker->drain_until_ns - now_ns) /
 				       1000000) +
 					 1;
-	return worker->retry ? WORKER_RETRY_MS : -1;
+	if (worker->retry)
+		return WORKER_RETRY_MS;
+	return edge_watch_timeout_ms(&worker->edge, &worker->agent.store);
 }
 
 static void worker_turn(struct worker *worker)
@@ -107,6 +115,7 @@ static void worker_turn(struct worker *worker)
 	} else if (!worker->stopping) {
 		worker->retry = listen_sync(&worker->agent) != 0;
 	}
+	edge_watch_turn(&worker->edge, &worker->agent);
 }
 
 static int worker_open(struct worker *worker,
@@ -126,7 +135,16 @@ static int worker_open(struct worker *worker,
 	result = state_open(&agent->paths, &agent->store, error);
 	if (result)
 		return result;
+	/* Bans hold before the first connection does. */
+	if (edge_hook_sync(&agent->store, error))
+		log_say(LOG_LEVEL_ERROR, "%s", error->text);
 	state_unlock(&agent->store);
+	redirect_open(agent);
+	edge_watch_open(&worker->edge);
+	worker->polls[WORKER_LINKS] =
+		(struct pollfd){worker->edge.links, POLLIN, 0};
+	worker->polls[WORKER_CLOCK] =
+		(struct pollfd){worker->edge.clock, POLLIN, 0};
 	result = privilege_drop(error);
 	if (result)
 		return result;
@@ -153,6 +171,7 @@ int worker_run(const struct worker_options *options, int ready)
 		worker_turn(&worker);
 	listen_stop(&worker.agent);
 	agent_stop(&worker.agent);
+	redirect_close(&worker.agent);
 	store_close(&worker.agent.store);
 	return EXIT_DONE;
 }

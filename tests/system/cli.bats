@@ -328,6 +328,17 @@ sample() {
 	snictl stats --json | golden stats
 }
 
+@test "JSON: bans" {
+	snictl ban add 203.0.113.0/24 --reason 'an example' --all-ports
+	snictl ban add 2001:db8:99::1
+	snictl ban allow add 203.0.113.9
+	echo 203.0.113.0/28 | snictl ban import --set night -
+	snictl ban list --json 2>/dev/null | golden ban-list
+	snictl ban list --set night --json | golden ban-list-set
+	snictl ban show 203.0.113.9 --json | golden ban-show
+	snictl ban allow list --json | golden ban-allow-list
+}
+
 @test "JSON: version" {
 	snictl version --json |
 		sed -E 's/("version": ")[0-9.]+/\1X/; s/("layout": ")[0-9a-f]{16}/\1X/' |
@@ -623,7 +634,7 @@ commands() {
 	help=$(snictl help)
 	manual=$(mandoc -Tascii "$build/snictl.8" | col -b)
 	run -0 commands
-	assert_equal "${#lines[@]}" 22
+	assert_equal "${#lines[@]}" 29
 	for command in "${lines[@]}"; do
 		grep -qE "^  $command( |\$)" <<<"$help" || fail "help: $command"
 		grep -qE "^ {5}$command( |\$)" <<<"$manual" ||
@@ -647,7 +658,7 @@ commands() {
 	# Outcomes, data paths and phases are values there, not keys.
 	for key in $(jq -r '.. | objects | keys[]' \
 		"$BATS_TEST_DIRNAME"/golden/*.json | sort -u |
-		grep -vxE 'routed|no-sni|.*-.*|malformed|rejected|dropped|limited|banned|splice|sockmap|relay|hello|connect|preface|refuse'); do
+		grep -vxE 'routed|no-sni|.*-.*|malformed|rejected|dropped|limited|banned|splice|sockmap|relay|hello|connect|preface|kernel|return|refuse'); do
 		grep -qw -- "$key" <<<"$manual" || fail "no JSON key $key"
 	done
 }

@@ -51,7 +51,7 @@ setup() {
 		    c.expect_open().send(hello("a.test")).expect_backend("one")
 		connect("192.0.2.1").send(hello("a.test")).expect_backend("one")
 	END
-	wait_for_flow 'outcome=limited end=limited'
+	wait_for_flow 'outcome=limited end=limited-pending'
 	assert_equal "$(counter outcomes.limited)" $((before + 1))
 }
 
@@ -97,7 +97,7 @@ setup() {
 		flow().expect_backend("one")
 		second.expect_open()
 	END
-	wait_for_flow 'outcome=limited end=limited'
+	wait_for_flow 'outcome=limited end=limited-flows'
 }
 
 @test "flows per source: behind a trusted proxy the header's address counts" {

@@ -20,6 +20,7 @@ try() {
 	case $2 in
 	'snictl listen add 443') snictl listen del 443 ;;
 	'snictl explain'*) snictl route add .example.com 192.0.2.9 ;;
+	*'blocklist.txt') echo '203.0.113.0/24' >blocklist.txt ;;
 	*'FILE'*) echo 'route add .example.com 192.0.2.9' >FILE ;;
 	esac
 	lab_exec router env "PATH=$build:$PATH" bash -O failglob -c "$2"

@@ -9,6 +9,8 @@
 #include "../../userspace/limit.h"
 
 static struct limits limits;
+/* Which one the last enter() that failed has met. */
+static enum abi_limit reached;
 
 static struct abi_endpoint endpoint(const char *text)
 {
@@ -23,7 +25,9 @@ static struct source *enter(const char *client, uint64_t flows,
 {
 	struct abi_endpoint address = endpoint(client);
 
-	return limit_enter(&limits, &address, flows, pending);
+	const struct limit_rules rules = {32, 64, flows, pending};
+
+	return limit_enter(&limits, &address, &rules, &reached);
 }
 
 static void assert_empty(void)

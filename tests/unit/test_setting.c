@@ -64,6 +64,12 @@ static void test_defaults_are_those_of_the_manual(void **state)
 		{ABI_SET_FLOW_CAPACITY, "16384"},
 		{ABI_SET_DATAPATH, "auto"},
 		{ABI_SET_LOG, "text"},
+		{ABI_SET_SOCKMAP_LIMIT_BYTES, "2097152"},
+		{ABI_SET_EDGE_HOOK, "auto"},
+		{ABI_SET_NEW_FLOWS_PER_SOURCE, "0"},
+		{ABI_SET_NEW_FLOWS_BURST, "20"},
+		{ABI_SET_SOURCE_PREFIX_IPV4, "32"},
+		{ABI_SET_SOURCE_PREFIX_IPV6, "64"},
 	};
 	char text[SETTING_TEXT_SIZE];
 

@@ -1,0 +1,236 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# What is special about flows whose bytes a sockmap moves. What they have in
+# common with all others is tested by moves-sockmap.bats.
+
+# shellcheck disable=SC2154 # set by what is loaded
+load common
+load router
+
+setup_file() {
+	file_lab --backends 2
+	start_agent --datapath sockmap --workers 1
+	start_peer backend1 one
+}
+
+setup() {
+	routes <<-'END'
+		route add a.test 198.51.100.11:443
+		route add counted.test 198.51.100.11:443
+		route add relay.test 198.51.100.11:443 --datapath relay
+		route add traffic.test 198.51.100.12:443
+	END
+	[[ $(path_of sockmap on) == true ]] ||
+		skip "the data path is off: $(path_of sockmap why)"
+}
+
+# path_of NAME KEY - of a data path, in `snictl status`.
+path_of() {
+	snictl status --json | jq -r --arg name "$1" --arg key "$2" \
+		'.datapaths[] | select(.name == $name)[$key]'
+}
+
+worker() {
+	snictl status --json | jq -e .agent.pid
+}
+
+@test "the route says which data path, the agent where it does not" {
+	client <<-'END'
+		for name, phase in ("a.test", "kernel"), ("relay.test", "relay"):
+		    c = connect("192.0.2.1").send(hello(name))
+		    c.expect_backend("one")
+		    wait_flows(1, phase=phase)
+		    c.fin().expect_fin()
+	END
+	wait_for_flow 'name=a.test datapath=sockmap end=closed'
+	wait_for_flow 'name=relay.test datapath=relay end=closed'
+	assert_equal "$(counter datapaths.sockmap)" 1
+}
+
+# In SWITCHES the number of times that a thread of the agent has gone to sleep,
+# so also how often something has woken it.
+SWITCHES='
+import glob
+def switches():
+    return sum(int(line.split()[1])
+               for path in glob.glob(f"/proc/{worker}/task/*/status")
+               for line in open(path)
+               if line.startswith("voluntary"))
+'
+
+@test "the agent sleeps while the kernel moves the bytes" {
+	client <<-END
+		worker = $(worker)
+		$SWITCHES
+		c = connect("192.0.2.1").send(hello("a.test"))
+		c.expect_backend("one")
+		wait_flows(1, phase="kernel")
+		before = switches()
+		for i in range(2000):
+		    c.send(bytes(1000)).read(1000)
+		count = switches() - before
+		if count > 20:
+		    fail(f"woken {count} times for 2000 messages each way")
+		c.fin().expect_fin()
+	END
+	wait_for_flow 'name=a.test datapath=sockmap end=closed'
+}
+
+@test "bytes that the kernel moves are counted as they go, and in the log" {
+	client <<-'END'
+		c = connect("192.0.2.1").send(hello("counted.test"))
+		c.expect_backend("one")
+		wait_flows(1, phase="kernel")
+		for i in range(1, 4):
+		    c.exchange(bytes(10000))
+		    sent = len(hello("counted.test")) + i * 10000
+		    wait_flows(1, bytes_in=sent, bytes_out=sent + 4,
+		               datapath="sockmap", why=None)
+		open(os.environ["BATS_TEST_TMPDIR"] + "/sent", "w") \
+		    .write(str(sent))
+		c.fin().expect_fin()
+	END
+	local sent
+	sent=$(<"$BATS_TEST_TMPDIR/sent")
+	wait_for_flow "name=counted.test datapath=sockmap bytes_in=$sent bytes_out=$((sent + 4)) end=closed"
+	assert_equal "$(snictl route show counted.test --json |
+		jq -c '[.bytes_in, .bytes_out]')" "[$sent,$((sent + 4))]"
+}
+
+@test "there and back thousands of times, and every byte is right" {
+	local before
+	before=$(counter returns)
+	# Each message is beyond the limit, so each flow comes back with it.
+	snictl set sockmap-limit 1024
+	traffic_serve backend2
+	run -0 --separate-stderr traffic_connect --name traffic.test \
+		--shape echo --connections 100 --concurrency 50 \
+		--size 1500000 --message 3000
+	jq -e '.failed == 0 and .completed == 100' <<<"$output"
+	(($(counter returns) - before > 2000))
+	run ! flow_line end=bytes-lost
+	traffic_check backend2
+}
+
+@test "a flow that is idle in the kernel ends, one that is not goes on" {
+	snictl set idle-timeout 1s
+	client <<-'END'
+		c = connect("192.0.2.1").send(hello("a.test"))
+		c.expect_backend("one")
+		wait_flows(1, phase="kernel")
+		end = time.monotonic() + 3
+		while time.monotonic() < end:
+		    c.exchange(b"still here")
+		    time.sleep(0.1)
+		wait_flows(1, phase="kernel")
+		c.expect_fin()
+	END
+	wait_for_flow 'name=a.test datapath=sockmap end=idle'
+}
+
+@test "a flow in the kernel is killed on both sides" {
+	client <<-'END'
+		c = connect("192.0.2.1").send(hello("a.test"))
+		c.expect_backend("one")
+		wait_flows(1, phase="kernel")
+		subprocess.run([SNICTL, "flow", "kill", "--name", "a.test"],
+		               check=True)
+		c.expect_reset()
+	END
+	wait_for_flow 'name=a.test datapath=sockmap end=killed'
+	run -0 lab_exec backend1 ss -Htn sport = :443
+	assert_output ''
+}
+
+# outstanding - of each flow, the bytes from the backend that the router has
+# acknowledged and the client has not: the most there is.
+outstanding() {
+	local list
+	list=$(snictl flow list --json | jq -r '.[] | [.source, .peer] | @tsv')
+	lab_exec router ss -Htni state connected | paste - - |
+		flows=$list awk '
+		{
+			if (match($0, /bytes_received:[0-9]+/))
+				received[$4] = substr($0, RSTART + 15, RLENGTH - 15)
+			if (match($0, /bytes_acked:[0-9]+/))
+				acked[$5] = substr($0, RSTART + 12, RLENGTH - 12)
+		}
+		END {
+			count = split(ENVIRON["flows"], flow, "\n")
+			for (i = 1; i <= count; i++) {
+				split(flow[i], end, "\t")
+				held = received[end[1]] - acked[end[2]]
+				if (held > most)
+					most = held
+			}
+			print count, most
+		}'
+}
+
+# stands_still COMMAND... - says the same twice, a little later.
+stands_still() {
+	local first
+	first=$("$@")
+	sleep 0.2
+	[[ $("$@") == "$first" ]]
+}
+
+@test "100 readers that stop: at most 2 MiB of each is here, then all arrives" {
+	# What a reader's own kernel takes for it is not much.
+	lab_exec client sysctl -qw net.ipv4.tcp_rmem='4096 131072 262144'
+	traffic_serve backend2
+	lab_start --log stall.log client "$build/tests/tools/traffic" connect \
+		--to 192.0.2.1:443 --name traffic.test --shape client-stall \
+		--stall signal --connections 100 --concurrency 100 \
+		--size 8000000 --timeout 100
+	local stalled=$started count most
+	PATIENCE=60 wait_until grep -qx parked "$lab_path/log/stall.log"
+	PATIENCE=60 wait_until stands_still outstanding
+	run -0 outstanding
+	read -r count most <<<"$output"
+	assert_equal "$count" 100
+	# There is backpressure at all: the rest of the 8 MB waits outside.
+	((most > 100000 && most <= 2 << 20)) || fail "most: $most"
+	kill -USR1 "$stalled"
+	PATIENCE=60 wait_until grep -q '"failed": 0' "$lab_path/log/stall.log"
+	traffic_check backend2
+}
+
+# ---- where it cannot work ---------------------------------------------------
+
+# by_relay - a flow that wants the sockmap goes by the relay, and says why.
+by_relay() {
+	start_peer backend1 one
+	routes <<<'route add a.test 198.51.100.11:443 --datapath sockmap'
+	client <<-END
+		c = connect("192.0.2.1").send(hello("a.test"))
+		c.expect_backend("one")
+		wait_flows(1, datapath="relay", phase="relay", why="$1")
+		c.fin().expect_fin()
+	END
+}
+
+@test "off: the kernel cannot be tried" {
+	lab_up
+	lab_exec router ip link set lo down
+	start_agent --datapath sockmap
+	assert_equal "$(path_of sockmap on)" false
+	run -0 path_of sockmap why
+	assert_output --partial 'no connection over loopback'
+	run -0 snictl status
+	assert_output --partial 'no connection over loopback'
+	grep 'the data path sockmap is off: .*loopback' "$agent_log"
+	by_relay off
+}
+
+@test "off: no right to read the kernel's structs" {
+	lab_up
+	export agent_log=$lab_path/log/agent.log
+	lab_start --log agent.log router setpriv \
+		--bounding-set=-perfmon,-sys_admin "$build/snictld"
+	wait_until agent_answers
+	assert_equal "$(path_of sockmap on)" false
+	run -0 path_of sockmap why
+	assert_output 'needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON'
+	by_relay off
+}

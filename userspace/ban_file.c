@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "ban_file.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "addr.h"
+#include "ban_set.h"
+#include "cleanup.h"
+#include "edge.h"
+#include "number.h"
+
+#define SECOND_NS 1000000000ULL
+
+static const struct state_format format = {
+	"# snictl bans ",
+	"1",
+	"bans file",
+	"bans",
+};
+
+char *ban_file_name(const struct paths *paths, const char *set)
+{
+	char *name;
+
+	return asprintf(&name, "%s.bans%s%s", paths->state, set ? "-" : "",
+			set ? set : "") < 0
+		       ? NULL
+		       : name;
+}
+
+/* ---- read --------------------------------------------------------------- */
+
+/**
+ * struct reading - a bans file while it is being read.
+ * @now_s: the wall clock; not before the file was written.
+ */
+struct reading {
+	struct ban_list *list;
+	uint64_t now_s;
+	uint64_t now_ns;
+};
+
+/* The next word of a line; NULL at its end. */
+static char *word(char **at)
+{
+	char *found;
+
+	do {
+		found = strsep(at, " ");
+	} while (found && !*found);
+	return found;
+}
+
+static int read_ban(struct reading *reading, char *line)
+{
+	struct ban ban = {0};
+	char *at = word(&line);
+	uint64_t until_s = 0;
+
+	if (!at || addr_parse_prefix(at, &ban.prefix))
+		return -EINVAL;
+	while ((at = word(&line))) {
+		if (!strcmp(at, "all-ports")) {
+			ban.all_ports = true;
+		} else if (!strcmp(at, "until")) {
+			at = word(&line);
+			if (!at ||
+			    number_parse(at, 1, UINT32_MAX * 16ULL, &until_s))
+				return -EINVAL;
+		} else if (!strcmp(at, "reason") && line) {
+			ban.reason = line;
+			break;
+		} else {
+			return -EINVAL;
+		}
+	}
+	/* One that is over is over by the clock that boots anew with 0. */
+	if (until_s)
+		ban.expires_ns =
+			until_s <= reading->now_s
+				? 1
+				: reading->now_ns + (until_s - reading->now_s) *
+							    SECOND_NS;
+	return ban_set(reading->list, &ban);
+}
+
+static int read_set(struct reading *reading, char *line)
+{
+	struct ban_list *list = reading->list;
+	struct ban_set *set = &list->sets[list->set_count];
+	const char *bit = word(&line), *name = word(&line);
+	uint64_t value;
+
+	if (!bit || !name || list->set_count == ABI_BAN_SETS_MAX ||
+	    !ban_set_is_name(name) ||
+	    number_parse(bit, 1, ABI_BAN_SETS_MAX, &value))
+		return -EINVAL;
+	snprintf(set->name, sizeof(set->name), "%s", name);
+	set->bit = (unsigned)value;
+	list->set_count++;
+	return 0;
+}
+
+static int read_row(struct reading *reading, char *line)
+{
+	const char *kind = word(&line), *value;
+	struct abi_prefix prefix;
+	uint64_t written_s;
+
+	if (!kind || *kind == '#')
+		return 0;
+	if (!line)
+		return -EINVAL;
+	if (!strcmp(kind, "ban"))
+		return read_ban(reading, line);
+	if (!strcmp(kind, "set"))
+		return read_set(reading, line);
+	value = word(&line);
+	if (!value)
+		return -EINVAL;
+	if (!strcmp(kind, "allow"))
+		return addr_parse_prefix(value, &prefix)
+			       ? -EINVAL
+			       : ban_allow(reading->list, &prefix);
+	if (strcmp(kind, "written") ||
+	    number_parse(value, 0, UINT32_MAX * 16ULL, &written_s))
+		return -EINVAL;
+	if (written_s > reading->now_s)
+		reading->now_s = written_s;
+	return 0;
+}
+
+int ban_file_read(const struct paths *paths, struct ban_list *ret_list,
+		  struct error *error)
+{
+	AUTO_FREE char *name = ban_file_name(paths, NULL);
+	AUTO_STATE_TEXT text = {0};
+	AUTO_BAN_LIST list = {0};
+	struct reading reading = {&list, (uint64_t)time(NULL), edge_now_ns()};
+	unsigned row = 0;
+	char *rest, *line;
+	int status;
+
+	if (!name)
+		return error_set(error, EXIT_FAILED, ENOMEM, "out of memory");
+	status = state_file_read(name, &format, &text, error);
+	if (status == -ENOENT) {
+		*ret_list = (struct ban_list){0};
+		return 0;
+	}
+	if (status)
+		return status == -EMEDIUMTYPE ? -EBADMSG : status;
+	for (rest = text.data; (line = strsep(&rest, "\n"));) {
+		row++;
+		status = read_row(&reading, line);
+		if (status)
+			return error_set(error, EXIT_FAILED, EBADMSG,
+					 "%s:%u: no row of a bans file: repair "
+					 "it, or move it away to begin without "
+					 "bans",
+					 name, row);
+	}
+	*ret_list = list;
+	list = (struct ban_list){0};
+	return 0;
+}
+
+/* ---- write -------------------------------------------------------------- */
+
+static uint64_t until_s(const struct ban *ban, uint64_t now_s, uint64_t now_ns)
+{
+	uint64_t left_ns =
+		ban->expires_ns > now_ns ? ban->expires_ns - now_ns : 0;
+
+	return now_s + (left_ns + SECOND_NS - 1) / SECOND_NS;
+}
+
+static size_t print(const void *rows, FILE *out)
+{
+	const struct ban_list *list = rows;
+	uint64_t now_s = (uint64_t)time(NULL), now_ns = edge_now_ns();
+	char text[ADDR_TEXT_SIZE];
+
+	fprintf(out, "written %" PRIu64 "\n", now_s);
+	for (size_t i = 0; i < list->allowed_count; i++)
+		fprintf(out, "allow %s\n",
+			addr_format_prefix(&list->allowed[i], text));
+	for (size_t i = 0; i < list->set_count; i++)
+		fprintf(out, "set %u %s\n", list->sets[i].bit,
+			list->sets[i].name);
+	for (size_t i = 0; i < list->count; i++) {
+		const struct ban *ban = &list->bans[i];
+
+		fprintf(out, "ban %s", addr_format_prefix(&ban->prefix, text));
+		if (ban->expires_ns)
+			fprintf(out, " until %" PRIu64,
+				until_s(ban, now_s, now_ns));
+		if (ban->all_ports)
+			fputs(" all-ports", out);
+		if (*ban->reason)
+			fprintf(out, " reason %s", ban->reason);
+		fputc('\n', out);
+	}
+	return 1 + list->allowed_count + list->set_count + list->count;
+}
+
+int ban_file_stage(const struct paths *paths, const struct ban_list *list,
+		   struct error *error)
+{
+	AUTO_FREE char *name = ban_file_name(paths, NULL);
+	AUTO_STATE_TEXT text = {0};
+
+	if (!name || state_file_frame(&format, print, list, &text))
+		return error_set(error, EXIT_FAILED, ENOMEM, "out of memory");
+	return state_file_stage(name, &format, &text, error);
+}
+
+int ban_file_publish(const struct paths *paths, struct error *error)
+{
+	AUTO_FREE char *name = ban_file_name(paths, NULL);
+	int status;
+
+	if (!name)
+		return error_set(error, EXIT_FAILED, ENOMEM, "out of memory");
+	status = state_file_publish(name, error);
+	if (status)
+		state_file_discard(name);
+	return status;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "edge.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include "cleanup.h"
+#include "setting.h"
+
+#define SECOND_NS 1000000000ULL
+/* The bits of abi_prefix_key.family, which precede the prefix. */
+#define FAMILY_BITS 32
+
+uint64_t edge_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
+}
+
+static struct abi_prefix_key prefix_key(const struct abi_prefix *prefix)
+{
+	struct abi_prefix_key key = {.length = FAMILY_BITS + prefix->length,
+				     .family = prefix->family};
+
+	memcpy(key.addr, prefix->addr, sizeof(key.addr));
+	return key;
+}
+
+static struct abi_prefix_key address_key(const struct abi_endpoint *address,
+					 unsigned bits)
+{
+	unsigned most = address->family == AF_INET ? 32 : 128;
+	struct abi_prefix_key key = {.family = address->family};
+
+	key.length = FAMILY_BITS + (bits < most ? bits : most);
+	memcpy(key.addr, address->addr, sizeof(key.addr));
+	return key;
+}
+
+static void set_count(__u64 *count, __u64 value)
+{
+	__atomic_store_n(count, value, __ATOMIC_RELAXED);
+}
+
+/* ---- write -------------------------------------------------------------- */
+
+int edge_ban_get(const struct store *store, const struct abi_prefix *prefix,
+		 struct abi_ban *ret_ban)
+{
+	struct abi_prefix_key key = prefix_key(prefix);
+	struct abi_ban ban;
+
+	if (bpf_map_lookup_elem(store->bans, &key, &ban))
+		return -errno;
+	/* The longest that covers it need not be the prefix itself. */
+	if (ban.length != prefix->length)
+		return -ENOENT;
+	*ret_ban = ban;
+	return 0;
+}
+
+int edge_ban_put(const struct store *store, const struct abi_prefix *prefix,
+		 const struct abi_ban *old, struct abi_ban ban)
+{
+	struct abi_prefix_key key = prefix_key(prefix);
+	bool had_all_ports = old && old->all_ports;
+	struct abi_edge *edge = store->edge;
+
+	if (!old && edge->bans >= ABI_BANS_MAX)
+		return -ENOSPC;
+	ban.length = prefix->length;
+	ban.hits = old ? old->hits : 0;
+	/* The hooks skip what they do not know of: so first the counts. */
+	if (!old)
+		set_count(&edge->bans, edge->bans + 1);
+	if (ban.all_ports && !had_all_ports)
+		set_count(&edge->all_ports, edge->all_ports + 1);
+	if (bpf_map_update_elem(store->bans, &key, &ban, BPF_ANY))
+		return -errno;
+	if (!ban.all_ports && had_all_ports)
+		set_count(&edge->all_ports, edge->all_ports - 1);
+	return 0;
+}
+
+int edge_ban_del(const struct store *store, const struct abi_prefix *prefix)
+{
+	struct abi_prefix_key key = prefix_key(prefix);
+	struct abi_edge *edge = store->edge;
+	struct abi_ban old;
+	int status = edge_ban_get(store, prefix, &old);
+
+	if (status)
+		return status;
+	if (bpf_map_delete_elem(store->bans, &key))
+		return -errno;
+	set_count(&edge->bans, edge->bans - 1);
+	if (old.all_ports)
+		set_count(&edge->all_ports, edge->all_ports - 1);
+	return 0;
+}
+
+int edge_allow_put(const struct store *store, const struct abi_prefix *prefix)
+{
+	struct abi_prefix_key key = prefix_key(prefix);
+	struct abi_edge *edge = store->edge;
+	__u32 one = 1;
+
+	if (bpf_map_update_elem(store->allowed, &key, &one, BPF_ANY))
+		return -errno;
+	set_count(&edge->allowed, edge->allowed + 1);
+	return 0;
+}
+
+int edge_allow_del(const struct store *store, const struct abi_prefix *prefix)
+{
+	struct abi_prefix_key key = prefix_key(prefix);
+	struct abi_edge *edge = store->edge;
+
+	if (bpf_map_delete_elem(store->allowed, &key))
+		return -errno;
+	set_count(&edge->allowed, edge->allowed - 1);
+	return 0;
+}
+
+static int clear_trie(int map)
+{
+	struct abi_prefix_key key;
+
+	while (!bpf_map_get_next_key(map, NULL, &key)) {
+		if (bpf_map_delete_elem(map, &key))
+			return -errno;
+	}
+	return errno == ENOENT ? 0 : -errno;
+}
+
+int edge_clear(const struct store *store)
+{
+	int status = clear_trie(store->bans);
+
+	if (!status)
+		status = clear_trie(store->allowed);
+	if (status)
+		return status;
+	set_count(&store->edge->bans, 0);
+	set_count(&store->edge->all_ports, 0);
+	set_count(&store->edge->allowed, 0);
+	set_count(&store->edge->next_expiry_ns, 0);
+	return 0;
+}
+
+/* ---- judge -------------------------------------------------------------- */
+
+bool edge_is_allowed(const struct store *store,
+		     const struct abi_endpoint *address)
+{
+	struct abi_prefix_key key = address_key(address, 128);
+	__u32 value;
+
+	return __atomic_load_n(&store->edge->allowed, __ATOMIC_RELAXED) &&
+	       !bpf_map_lookup_elem(store->allowed, &key, &value);
+}
+
+static bool holds(const struct abi_ban *ban)
+{
+	if (ban->sets & ~1U)
+		return true;
+	return ban->sets & 1 &&
+	       (!ban->expires_ns || ban->expires_ns > edge_now_ns());
+}
+
+/* As is_banned() in bpf/edge.bpf.c: the longest that still holds. */
+int edge_find_ban(const struct store *store, const struct abi_endpoint *address,
+		  unsigned from, struct abi_prefix *ret_prefix,
+		  struct abi_ban *ret_ban)
+{
+	struct abi_prefix_key key = address_key(address, from);
+	struct abi_ban ban;
+
+	if (!__atomic_load_n(&store->edge->bans, __ATOMIC_RELAXED))
+		return -ENOENT;
+	for (;;) {
+		if (bpf_map_lookup_elem(store->bans, &key, &ban))
+			return -errno;
+		if (holds(&ban))
+			break;
+		if (!ban.length)
+			return -ENOENT;
+		key.length = FAMILY_BITS + ban.length - 1U;
+	}
+	if (ret_prefix) {
+		*ret_prefix = (struct abi_prefix){.family = address->family,
+						  .length = ban.length};
+		for (unsigned i = 0; i < ban.length; i++)
+			ret_prefix->addr[i / 8] |=
+				address->addr[i / 8] & (0x80 >> i % 8);
+	}
+	*ret_ban = ban;
+	return 0;
+}
+
+bool edge_is_banned(const struct store *store,
+		    const struct abi_endpoint *address)
+{
+	struct abi_ban ban;
+
+	return !edge_find_ban(store, address, 128, NULL, &ban) &&
+	       !edge_is_allowed(store, address);
+}
+
+static void cut_source(struct abi_prefix_key *key, unsigned bits)
+{
+	for (unsigned i = bits; i < 128; i++)
+		key->addr[i / 8] &= (__u8) ~(0x80 >> i % 8);
+	key->length = FAMILY_BITS + bits;
+}
+
+bool edge_is_too_fast(const struct store *store,
+		      const struct abi_endpoint *address)
+{
+	uint64_t rate = setting_get(store, ABI_SET_NEW_FLOWS_PER_SOURCE);
+	uint64_t burst = setting_get(store, ABI_SET_NEW_FLOWS_BURST);
+	struct abi_prefix_key key = address_key(address, 128);
+	uint64_t now = edge_now_ns(), step;
+	struct abi_rate at = {0};
+
+	if (!rate)
+		return false;
+	step = SECOND_NS / rate;
+	cut_source(&key, (unsigned)setting_get(
+				 store, address->family == AF_INET
+						? ABI_SET_SOURCE_PREFIX_IPV4
+						: ABI_SET_SOURCE_PREFIX_IPV6));
+	bpf_map_lookup_elem(store->edge_rates, &key, &at);
+	if (at.due_ns > now + burst * step)
+		return true;
+	at.due_ns = (at.due_ns > now ? at.due_ns : now) + step;
+	bpf_map_update_elem(store->edge_rates, &key, &at, BPF_ANY);
+	return false;
+}
+
+/* No source has this key: it is of no family. */
+void edge_shell_rate(const struct store *store, struct abi_rate *ret_rate,
+		     const struct abi_rate *rate)
+{
+	static const struct abi_prefix_key key = {.addr = "ban-shell"};
+
+	if (ret_rate && bpf_map_lookup_elem(store->edge_rates, &key, ret_rate))
+		*ret_rate = (struct abi_rate){0};
+	if (rate)
+		bpf_map_update_elem(store->edge_rates, &key, rate, BPF_ANY);
+}
+
+/* ---- counts ------------------------------------------------------------- */
+
+struct abi_edge_counts edge_counts_read(const struct store *store)
+{
+	struct abi_edge_counts sum = {0};
+	int cpus = libbpf_num_possible_cpus();
+	AUTO_FREE struct abi_edge_counts *each = NULL;
+	__u32 zero = 0;
+
+	if (cpus > 0)
+		each = calloc((size_t)cpus, sizeof(*each));
+	if (!each || bpf_map_lookup_elem(store->edge_counts, &zero, each))
+		return sum;
+	for (int i = 0; i < cpus; i++) {
+		sum.banned += each[i].banned;
+		sum.limited += each[i].limited;
+	}
+	return sum;
+}

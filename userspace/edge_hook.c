@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "edge_hook.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <linux/if.h>
+#include <linux/if_arp.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "cleanup.h"
+#include "edge.skel.h"
+#include "setting.h"
+
+/* Linux 6.6; the headers of Debian 12 are older. */
+#define TCX_INGRESS 46
+#define TCX_BEFORE (1U << 3)
+/* Of our clsact filter: where it stands among others, and its name there. */
+#define CLSACT_PRIORITY 1
+#define CLSACT_HANDLE 0x736e
+#define INTERFACES_MAX 4096
+#define PIN_NAME_SIZE 24
+/* What the kernel fills at most in one message of a dump. */
+#define DUMP_BYTES 32768
+
+const char *const edge_hook_words[EDGE_HOOK_COUNT] = {"none", "xdp", "tc",
+						      "tc"};
+/* In the names of pins. */
+static const char kind_letters[EDGE_HOOK_COUNT] = {'-', 'x', 't', 'c'};
+
+/** struct interface - one that packets come in by. */
+struct interface {
+	int index;
+	char name[IFNAMSIZ];
+	bool ethernet;
+	bool hardware; /* and not virtio */
+};
+
+struct interfaces {
+	struct interface *row;
+	size_t count;
+};
+
+enum program {
+	PROGRAM_XDP,
+	PROGRAM_TC,
+	PROGRAM_TC_IP,
+	PROGRAMS
+};
+
+/* In bpf/edge.bpf.c, and of their pins. */
+static const char *const program_names[PROGRAMS] = {"edge_xdp", "edge_tc",
+						    "edge_tc_ip"};
+
+/** struct hooks - a change of hooks; the programs are loaded when needed. */
+struct hooks {
+	const struct store *store;
+	int program[PROGRAMS];
+	struct error *error;
+};
+
+/* ---- interfaces --------------------------------------------------------- */
+
+static int attribute_into(const struct nlattr *attribute, void *data)
+{
+	const struct nlattr **table = data;
+	unsigned type = mnl_attr_get_type(attribute);
+
+	if (type <= IFLA_MAX)
+		table[type] = attribute;
+	return MNL_CB_OK;
+}
+
+static bool is_one_of(const struct nlattr *kind, const char *const *words)
+{
+	for (; kind && *words; words++) {
+		if (!strcmp(mnl_attr_get_str(kind), *words))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What comes in by a port of a bridge or bond is seen on that; what comes in
+ * by a VLAN or macvlan has been seen on the device below, if that is here.
+ */
+static bool is_seen_elsewhere(const struct nlattr *const *table)
+{
+	static const char *const stacked[] = {"vlan",	"macvlan", "macvtap",
+					      "ipvlan", "ipvtap",  NULL};
+	static const char *const whole[] = {"vrf", NULL};
+	const struct nlattr *info[IFLA_MAX + 1] = {NULL};
+
+	if (table[IFLA_LINKINFO])
+		mnl_attr_parse_nested(table[IFLA_LINKINFO], attribute_into,
+				      info);
+	if (info[IFLA_INFO_SLAVE_KIND] &&
+	    !is_one_of(info[IFLA_INFO_SLAVE_KIND], whole))
+		return true;
+	if (is_one_of(info[IFLA_INFO_KIND], whole))
+		return true;
+	return is_one_of(info[IFLA_INFO_KIND], stacked) && table[IFLA_LINK] &&
+	       !table[IFLA_LINK_NETNSID];
+}
+
+static bool is_ethernet(unsigned short type)
+{
+	return type == ARPHRD_ETHER;
+}
+
+static bool is_layer3(unsigned short type)
+{
+	return type == ARPHRD_NONE || type == ARPHRD_PPP ||
+	       type == ARPHRD_RAWIP || type == ARPHRD_TUNNEL ||
+	       type == ARPHRD_TUNNEL6 || type == ARPHRD_SIT ||
+	       type == ARPHRD_IPGRE;
+}
+
+static int collect(const struct nlmsghdr *header, void *data)
+{
+	const struct ifinfomsg *message = mnl_nlmsg_get_payload(header);
+	const struct nlattr *table[IFLA_MAX + 1] = {NULL};
+	struct interfaces *list = data;
+	struct interface *row = &list->row[list->count];
+	const struct nlattr *bus;
+
+	if (message->ifi_flags & IFF_LOOPBACK ||
+	    (!is_ethernet(message->ifi_type) && !is_layer3(message->ifi_type)))
+		return MNL_CB_OK;
+	mnl_attr_parse(header, sizeof(*message), attribute_into, table);
+	if (!table[IFLA_IFNAME] || list->count == INTERFACES_MAX ||
+	    is_seen_elsewhere(table))
+		return MNL_CB_OK;
+	bus = table[IFLA_PARENT_DEV_BUS_NAME];
+	row->index = message->ifi_index;
+	snprintf(row->name, sizeof(row->name), "%s",
+		 mnl_attr_get_str(table[IFLA_IFNAME]));
+	row->ethernet = is_ethernet(message->ifi_type);
+	/* On virtio XDP costs the offloads that make packets large. */
+	row->hardware = bus && strcmp(mnl_attr_get_str(bus), "virtio") != 0;
+	list->count++;
+	return MNL_CB_OK;
+}
+
+static int dump_links(struct mnl_socket *netlink, struct interfaces *list)
+{
+	AUTO_FREE char *buffer = malloc(DUMP_BYTES);
+	struct nlmsghdr *header;
+	int more = MNL_CB_OK;
+
+	if (!buffer)
+		return -ENOMEM;
+	header = mnl_nlmsg_put_header(buffer);
+	header->nlmsg_type = RTM_GETLINK;
+	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	header->nlmsg_seq = 1;
+	mnl_nlmsg_put_extra_header(header, sizeof(struct ifinfomsg));
+	if (mnl_socket_sendto(netlink, header, header->nlmsg_len) < 0)
+		return -errno;
+	while (more > MNL_CB_STOP) {
+		ssize_t length =
+			mnl_socket_recvfrom(netlink, buffer, DUMP_BYTES);
+
+		if (length < 0)
+			return -errno;
+		more = mnl_cb_run(buffer, (size_t)length, 1,
+				  mnl_socket_get_portid(netlink), collect,
+				  list);
+	}
+	return more < 0 ? -errno : 0;
+}
+
+static void interfaces_done(struct interfaces *list)
+{
+	free(list->row);
+}
+
+#define AUTO_INTERFACES                                                        \
+	__attribute__((cleanup(interfaces_done))) struct interfaces
+
+static int interfaces_read(struct interfaces *ret_list)
+{
+	struct mnl_socket *netlink =
+		mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	int status;
+
+	if (!netlink)
+		return -errno;
+	ret_list->count = 0;
+	ret_list->row = calloc(INTERFACES_MAX, sizeof(*ret_list->row));
+	status = ret_list->row ? 0 : -ENOMEM;
+	if (!status && mnl_socket_bind(netlink, 0, MNL_SOCKET_AUTOPID))
+		status = -errno;
+	if (!status)
+		status = dump_links(netlink, ret_list);
+	mnl_socket_close(netlink);
+	return status;
+}
+
+/* ---- pins --------------------------------------------------------------- */
+
+/* "hook_", what was wished for, what it became, the interface's number. */
+static const char *pin_name(char wish, enum edge_hook_kind kind, int index,
+			    char name[PIN_NAME_SIZE])
+{
+	snprintf(name, PIN_NAME_SIZE, "hook_%c%c_%d", wish, kind_letters[kind],
+		 index);
+	return name;
+}
+
+/* Whether the pin is of a link to this very interface, and not to one that
+ * had its number before. */
+static bool is_alive(const struct store *store, const char *name,
+		     enum edge_hook_kind kind, int index)
+{
+	struct bpf_link_info info = {0};
+	__u32 size = sizeof(info);
+	AUTO_FD pin = -1;
+
+	if (store_get(store, name, &pin))
+		return false;
+	if (kind == EDGE_HOOK_CLSACT)
+		return true;
+	/* The interface comes first in the links of TCX too. */
+	return !bpf_obj_get_info_by_fd(pin, &info, &size) &&
+	       info.xdp.ifindex == (__u32)index;
+}
+
+static enum edge_hook_kind find(const struct store *store, int index,
+				char *ret_wish)
+{
+	char name[PIN_NAME_SIZE];
+
+	for (const char *wish = "xt"; *wish; wish++) {
+		for (enum edge_hook_kind kind = EDGE_HOOK_XDP;
+		     kind < EDGE_HOOK_COUNT; kind++) {
+			pin_name(*wish, kind, index, name);
+			if (!is_alive(store, name, kind, index))
+				continue;
+			*ret_wish = *wish;
+			return kind;
+		}
+	}
+	return EDGE_HOOK_NONE;
+}
+
+static void detach_clsact(int index)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = index,
+		    .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = CLSACT_HANDLE,
+		    .priority = CLSACT_PRIORITY);
+
+	/* The qdisc stays: others may have filters there. */
+	bpf_tc_detach(&hook, &filter);
+}
+
+/* A link ends with its last reference, which is the pin. */
+static void detach(const struct store *store, char wish,
+		   enum edge_hook_kind kind, int index)
+{
+	char name[PIN_NAME_SIZE];
+
+	if (kind == EDGE_HOOK_CLSACT)
+		detach_clsact(index);
+	store_unpin(store, pin_name(wish, kind, index, name));
+}
+
+/* ---- attach ------------------------------------------------------------- */
+
+static int reuse_maps(const struct store *store, struct bpf_object *object)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, object)
+	{
+		AUTO_FD pinned = -1;
+		int status = store_get(store, bpf_map__name(map), &pinned);
+
+		if (!status)
+			status = bpf_map__reuse_fd(map, pinned);
+		if (status)
+			return status;
+	}
+	return 0;
+}
+
+static int refuse_load(int status, struct error *error)
+{
+	return error_set(error, EXIT_FAILED, status,
+			 "the kernel does not take the edge's programs: %s%s",
+			 strerror(-status),
+			 status == -EPERM || status == -EACCES
+				 ? ": this needs root, or CAP_BPF, CAP_PERFMON "
+				   "and CAP_NET_ADMIN"
+				 : "");
+}
+
+static int load_and_pin(const struct store *store)
+{
+	struct edge_bpf *object;
+	int status;
+
+	libbpf_set_print(NULL);
+	object = edge_bpf__open();
+	if (!object)
+		return -errno;
+	status = reuse_maps(store, object->obj);
+	if (!status)
+		status = edge_bpf__load(object);
+	for (int i = 0; !status && i < PROGRAMS; i++)
+		status = store_pin(
+			store,
+			bpf_program__fd(bpf_object__find_program_by_name(
+				object->obj, program_names[i])),
+			program_names[i]);
+	edge_bpf__destroy(object);
+	return status;
+}
+
+static int get_programs(struct hooks *hooks)
+{
+	int status = 0;
+
+	for (int i = 0; !status && i < PROGRAMS; i++) {
+		cleanup_fd(&hooks->program[i]);
+		status = store_get(hooks->store, program_names[i],
+				   &hooks->program[i]);
+	}
+	return status;
+}
+
+/*
+ * The programs are pinned, so that the agent, which has given up the right to
+ * load such ones, can hang them on an interface that comes later.
+ */
+static int load(struct hooks *hooks)
+{
+	int status;
+
+	if (hooks->program[PROGRAMS - 1] >= 0)
+		return 0;
+	status = get_programs(hooks);
+	if (status == -ENOENT) {
+		status = load_and_pin(hooks->store);
+		if (!status)
+			status = get_programs(hooks);
+	}
+	return status ? refuse_load(status, hooks->error) : 0;
+}
+
+static int attach_xdp(const struct hooks *hooks, const struct interface *to,
+		      int *ret_link)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = XDP_FLAGS_DRV_MODE);
+	int link = bpf_link_create(hooks->program[PROGRAM_XDP], to->index,
+				   BPF_XDP, &options);
+
+	if (link < 0)
+		return link;
+	*ret_link = link;
+	return 0;
+}
+
+static int tc_program(const struct hooks *hooks, const struct interface *to)
+{
+	return hooks->program[to->ethernet ? PROGRAM_TC : PROGRAM_TC_IP];
+}
+
+/* libbpf of Debian 12 has no words for it yet. First of all there: what is
+ * dropped here need not be looked at by others. */
+static int attach_tcx(const struct hooks *hooks, const struct interface *to,
+		      int *ret_link)
+{
+	union bpf_attr attributes = {0};
+	long link;
+
+	attributes.link_create.prog_fd = (__u32)tc_program(hooks, to);
+	attributes.link_create.target_ifindex = (__u32)to->index;
+	attributes.link_create.attach_type = TCX_INGRESS;
+	attributes.link_create.flags = TCX_BEFORE;
+	link = syscall(SYS_bpf, BPF_LINK_CREATE, &attributes,
+		       sizeof(attributes));
+	if (link < 0)
+		return -errno;
+	*ret_link = (int)link;
+	return 0;
+}
+
+static int attach_clsact(const struct hooks *hooks, const struct interface *to,
+			 int *ret_program)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = to->index,
+		    .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, filter, .prog_fd = tc_program(hooks, to),
+		    .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY,
+		    .flags = BPF_TC_F_REPLACE);
+	int status = bpf_tc_hook_create(&hook);
+
+	if (status && status != -EEXIST)
+		return status;
+	status = bpf_tc_attach(&hook, &filter);
+	if (status)
+		return status;
+	/* The pin of the program remembers that the filter is ours. */
+	*ret_program = fcntl(filter.prog_fd, F_DUPFD_CLOEXEC, 0);
+	return *ret_program < 0 ? -errno : 0;
+}
+
+static int attach_tc(const struct hooks *hooks, const struct interface *to,
+		     enum edge_hook_kind *ret_kind, int *ret_pin)
+{
+	int status = attach_tcx(hooks, to, ret_pin);
+
+	*ret_kind = EDGE_HOOK_TCX;
+	if (status != -EINVAL && status != -E2BIG)
+		return status;
+	*ret_kind = EDGE_HOOK_CLSACT;
+	return attach_clsact(hooks, to, ret_pin);
+}
+
+static int attach(struct hooks *hooks, const struct interface *to, char wish)
+{
+	enum edge_hook_kind kind = EDGE_HOOK_XDP;
+	char name[PIN_NAME_SIZE];
+	AUTO_FD pin = -1;
+	int status = load(hooks);
+
+	if (status)
+		return status;
+	status = wish == 'x' ? attach_xdp(hooks, to, &pin) : -ENOTSUP;
+	if (status && status != -ENODEV)
+		status = attach_tc(hooks, to, &kind, &pin);
+	if (!status)
+		status = store_pin(hooks->store, pin,
+				   pin_name(wish, kind, to->index, name));
+	/* It went while we were at it. */
+	if (status == -ENODEV)
+		return 0;
+	if (!status)
+		return 0;
+	return error_set(hooks->error, EXIT_FAILED, status,
+			 "bans and limits cannot be enforced on %s: %s",
+			 to->name, strerror(-status));
+}
+
+/* ---- sync --------------------------------------------------------------- */
+
+bool edge_hook_wanted(const struct store *store)
+{
+	return store->edge->bans ||
+	       setting_get(store, ABI_SET_NEW_FLOWS_PER_SOURCE);
+}
+
+static char wish_for(const struct store *store, const struct interface *at)
+{
+	if (!at->ethernet)
+		return 't';
+	switch ((enum abi_edge_hook)setting_get(store, ABI_SET_EDGE_HOOK)) {
+	case ABI_EDGE_XDP:
+		return 'x';
+	case ABI_EDGE_TC:
+		return 't';
+	case ABI_EDGE_AUTO:
+		break;
+	}
+	return at->hardware ? 'x' : 't';
+}
+
+static int sync_one(struct hooks *hooks, const struct interface *at)
+{
+	char wish = wish_for(hooks->store, at), had = '-';
+	enum edge_hook_kind kind = find(hooks->store, at->index, &had);
+	int status;
+
+	if (kind != EDGE_HOOK_NONE && had == wish)
+		return 0;
+	/* The new one first, so that no packet slips through; but a filter is
+	 * replaced by its like. */
+	if (kind == EDGE_HOOK_CLSACT)
+		detach(hooks->store, had, kind, at->index);
+	status = attach(hooks, at, wish);
+	if (!status && kind != EDGE_HOOK_NONE && kind != EDGE_HOOK_CLSACT)
+		detach(hooks->store, had, kind, at->index);
+	return status;
+}
+
+static void remove_pin(const struct store *store, const char *name, void *keep)
+{
+	const struct interfaces *list = keep;
+	char wish, kind;
+	int index;
+
+	if (sscanf(name, "hook_%c%c_%d", &wish, &kind, &index) != 3)
+		return;
+	for (size_t i = 0; list && i < list->count; i++) {
+		if (list->row[i].index == index)
+			return;
+	}
+	if (kind == kind_letters[EDGE_HOOK_CLSACT])
+		detach_clsact(index);
+	store_unpin(store, name);
+}
+
+int edge_hook_sync(const struct store *store, struct error *error)
+{
+	struct hooks hooks = {
+		.store = store, .program = {-1, -1, -1}, .error = error};
+	AUTO_INTERFACES list = {0};
+	int status, first = 0;
+
+	if (!edge_hook_wanted(store)) {
+		edge_hook_remove(store);
+		return 0;
+	}
+	status = interfaces_read(&list);
+	if (status)
+		return error_set(error, EXIT_FAILED, status,
+				 "the network interfaces cannot be read: %s",
+				 strerror(-status));
+	store_pins_visit(store, remove_pin, &list);
+	/* One that cannot be had does not leave the others open. */
+	for (size_t i = 0; i < list.count; i++) {
+		status = sync_one(&hooks, &list.row[i]);
+		if (status && !first)
+			first = status;
+	}
+	for (int i = 0; i < PROGRAMS; i++)
+		cleanup_fd(&hooks.program[i]);
+	return first;
+}
+
+void edge_hook_remove(const struct store *store)
+{
+	store_pins_visit(store, remove_pin, NULL);
+}
+
+int edge_hook_visit(const struct store *store, edge_hook_visitor *visit,
+		    void *context)
+{
+	AUTO_INTERFACES list = {0};
+	int status = interfaces_read(&list);
+	char wish;
+
+	for (size_t i = 0; !status && i < list.count; i++)
+		visit(context, list.row[i].name,
+		      find(store, list.row[i].index, &wish));
+	return status;
+}
+
+/* ---- news --------------------------------------------------------------- */
+
+int edge_hook_watch(void)
+{
+	struct sockaddr_nl address = {.nl_family = AF_NETLINK,
+				      .nl_groups = RTMGRP_LINK};
+	AUTO_FD watch =
+		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		       NETLINK_ROUTE);
+
+	if (watch < 0 ||
+	    bind(watch, (struct sockaddr *)&address, sizeof(address)))
+		return -errno;
+	return take_fd(&watch);
+}
+
+bool edge_hook_news(int watch)
+{
+	char buffer[8192];
+	bool any = false;
+
+	/* ENOBUFS: some were lost, which is news too. */
+	while (recv(watch, buffer, sizeof(buffer), MSG_TRUNC) >= 0 ||
+	       errno == ENOBUFS || errno == EINTR)
+		any = true;
+	return any;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "edge_watch.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+#include "ban.h"
+#include "edge.h"
+#include "edge_hook.h"
+
+#define MS_NS 1000000ULL
+/* How long to leave the writers' lock to others. */
+#define AGAIN_MS 200
+/* How often the log says what was dropped, if anything was. */
+#define SAY_MS 60000
+
+/* Linux tells of a clock that is set by ending a timer that waits for it. */
+static int open_clock(void)
+{
+	const struct itimerspec never = {.it_value.tv_sec = INT64_MAX / 4};
+	int clock = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	if (clock >= 0)
+		timerfd_settime(clock,
+				TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET,
+				&never, NULL);
+	return clock;
+}
+
+void edge_watch_open(struct edge_watch *watch)
+{
+	*watch = (struct edge_watch){.links = edge_hook_watch(),
+				     .clock = open_clock()};
+	if (watch->links < 0)
+		log_say(LOG_LEVEL_WARNING,
+			"interfaces that come later will have no bans: %s",
+			strerror(-watch->links));
+}
+
+static bool is_due(const struct store *store)
+{
+	uint64_t next_ns =
+		__atomic_load_n(&store->edge->next_expiry_ns, __ATOMIC_RELAXED);
+
+	return next_ns && next_ns <= edge_now_ns();
+}
+
+int edge_watch_timeout_ms(const struct edge_watch *watch,
+			  const struct store *store)
+{
+	uint64_t next_ns =
+		__atomic_load_n(&store->edge->next_expiry_ns, __ATOMIC_RELAXED);
+	uint64_t now_ns = edge_now_ns(), wait_ms = SAY_MS;
+
+	if (watch->again)
+		return AGAIN_MS;
+	if (!edge_hook_wanted(store))
+		return -1;
+	if (next_ns && next_ns < now_ns + SAY_MS * MS_NS)
+		wait_ms = next_ns > now_ns ? (next_ns - now_ns) / MS_NS + 1 : 0;
+	return (int)wait_ms;
+}
+
+/* Of such a timer one read fails for each time that the clock is set. */
+static bool clock_was_set(struct edge_watch *watch)
+{
+	uint64_t count;
+
+	if (watch->clock < 0 ||
+	    read(watch->clock, &count, sizeof(count)) >= 0 ||
+	    errno != ECANCELED)
+		return false;
+	return true;
+}
+
+static void say_drops(struct edge_watch *watch, const struct store *store)
+{
+	uint64_t now_ns = edge_now_ns();
+	struct abi_edge_counts now;
+
+	if (!edge_hook_wanted(store) ||
+	    now_ns - watch->said_ns < SAY_MS * MS_NS)
+		return;
+	now = edge_counts_read(store);
+	if (watch->said_ns && (now.banned != watch->said.banned ||
+			       now.limited != watch->said.limited))
+		log_say(LOG_LEVEL_NOTICE,
+			"dropped at the edge in the last %llu s: banned=%llu "
+			"limited-rate=%llu",
+			(now_ns - watch->said_ns) / 1000 / MS_NS,
+			now.banned - watch->said.banned,
+			now.limited - watch->said.limited);
+	watch->said = now;
+	watch->said_ns = now_ns;
+}
+
+/* Under the lock, which a writer may have just now: then again soon. */
+static void update(struct edge_watch *watch, struct agent *agent)
+{
+	struct error error = {0};
+	int status = store_trylock(&agent->store);
+
+	watch->again = status != 0;
+	if (status)
+		return;
+	status = 0;
+	if (watch->stepped || is_due(&agent->store))
+		status = ban_expire(&agent->paths, &agent->store, &error);
+	if (status > 0)
+		log_say(LOG_LEVEL_NOTICE, "%d bans are over", status);
+	if (status >= 0)
+		status = edge_hook_sync(&agent->store, &error);
+	if (status < 0) {
+		log_say(LOG_LEVEL_ERROR, "%s", error.text);
+		/* Not at once again, and for ever. */
+		agent->store.edge->next_expiry_ns = 0;
+	}
+	store_unlock(&agent->store);
+	watch->stepped = false;
+}
+
+void edge_watch_turn(struct edge_watch *watch, struct agent *agent)
+{
+	bool news = watch->links >= 0 && edge_hook_news(watch->links);
+
+	watch->stepped |= clock_was_set(watch);
+	if (news || watch->stepped || watch->again || is_due(&agent->store))
+		update(watch, agent);
+	say_drops(watch, &agent->store);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the agent does for the edge while it runs: interfaces that come and
+ * go, bans that end, a clock that is set, drops that the log is to show. */
+#ifndef SNICTL_EDGE_WATCH_H
+#define SNICTL_EDGE_WATCH_H
+
+#include "agent.h"
+
+/**
+ * struct edge_watch - of the main thread.
+ * @links:      news of interfaces; -1: none can be had.
+ * @clock:      readable when the wall clock is set; or -1.
+ * @again:      somebody had the writers' lock.
+ * @said:       the drops that the log knows of, and since when.
+ */
+struct edge_watch {
+	int links;
+	int clock;
+	bool again;
+	bool stepped;
+	struct abi_edge_counts said;
+	uint64_t said_ns;
+};
+
+/** edge_watch_open() - fill @watch; what cannot be had is logged. */
+void edge_watch_open(struct edge_watch *watch);
+
+/** edge_watch_timeout_ms() - when to take the next turn; -1: never. */
+int edge_watch_timeout_ms(const struct edge_watch *watch,
+			  const struct store *store);
+
+/** edge_watch_turn() - do what is due. */
+void edge_watch_turn(struct edge_watch *watch, struct agent *agent);
+
+#endif

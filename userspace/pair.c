@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "pair.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <limits.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+/* Never less than what a connection begins with. */
+#define PAIR_BUFFER_MIN (128 << 10)
+
+/* include/net/tcp_states.h; not among what the kernel exports. */
+enum pair_tcp_state {
+	PAIR_ESTABLISHED = 1,
+	PAIR_CLOSE_WAIT = 8
+};
+
+static uint32_t pair_index(const struct pair *pair, unsigned side)
+{
+	return 2 * pair->slot + side;
+}
+
+static uint64_t pair_load(const __u64 *figure)
+{
+	return __atomic_load_n(figure, __ATOMIC_ACQUIRE);
+}
+
+/* Whoever reads the error of a socket takes it away: say it once and act. */
+static int pair_broken(struct pair *pair, unsigned side)
+{
+	pair->broken = (int)side;
+	return -ECONNRESET;
+}
+
+/* This takes and leaves the socket's lock, so no verdict on what arrives
+ * there is under way that began before. */
+static int pair_info(const struct pair *pair, unsigned side,
+		     struct tcp_info *ret_info)
+{
+	socklen_t size = sizeof(*ret_info);
+
+	return getsockopt(pair->fd[side], IPPROTO_TCP, TCP_INFO, ret_info,
+			  &size)
+		       ? -errno
+		       : 0;
+}
+
+/* Bytes that TCP has ever taken to send, but for a constant. The order makes
+ * what is acknowledged in between count too little, never twice. */
+static int pair_sent(const struct pair *pair, unsigned side, uint64_t *ret_sent)
+{
+	struct tcp_info info;
+	int queued = 0, result = pair_info(pair, side, &info);
+
+	if (result)
+		return result;
+	if (ioctl(pair->fd[side], SIOCOUTQ, &queued))
+		return -errno;
+	*ret_sent = info.tcpi_bytes_acked + (unsigned)queued;
+	return 0;
+}
+
+/* Bytes of the stream that have ever left TCP's own receive queue, to the
+ * agent or to the verdict. Right only while nothing arrives, or if two equal
+ * readings enclose the queue's. */
+static int pair_received(struct pair *pair, unsigned side,
+			 uint64_t *ret_received)
+{
+	struct tcp_info before, after;
+	int result = pair_info(pair, side, &after);
+
+	while (!result) {
+		uint64_t bytes = after.tcpi_bytes_received;
+		ssize_t queued;
+
+		before = after;
+		/* SIOCINQ gives the wrong queue's length since 6.18.14. */
+		queued = recv(pair->fd[side], NULL, INT_MAX,
+			      MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+		if (queued < 0 && errno == EAGAIN)
+			queued = 0;
+		result = pair_info(pair, side, &after);
+		if (!result &&
+		    (queued < 0 || (after.tcpi_state != PAIR_ESTABLISHED &&
+				    after.tcpi_state != PAIR_CLOSE_WAIT)))
+			return pair_broken(pair, side);
+		if (result || after.tcpi_bytes_received != bytes ||
+		    after.tcpi_state != before.tcpi_state)
+			continue;
+		/* A FIN counts as a byte. */
+		if (after.tcpi_state == PAIR_CLOSE_WAIT)
+			bytes--;
+		*ret_received = bytes - (uint64_t)queued;
+		return 0;
+	}
+	return result;
+}
+
+static uint64_t pair_judged(const struct pair *pair, unsigned from)
+{
+	const struct abi_flow_direction *direction =
+		&pair->hot->direction[from];
+
+	return pair_load(&direction->redirected) +
+	       pair_load(&direction->passed);
+}
+
+/* ---- bounds -------------------------------------------------------------- */
+
+int pair_bound(const struct pair *pair, uint32_t limit)
+{
+	/* In each of two buffers, and the rest for what is between them. The
+	 * kernel doubles what it is told, for its own needs. */
+	uint32_t bytes = limit / 8 * 3;
+	int told = (int)(bytes < PAIR_BUFFER_MIN ? PAIR_BUFFER_MIN : bytes) / 2;
+
+	for (unsigned side = 0; side < 2; side++) {
+		if (setsockopt(pair->fd[side], SOL_SOCKET, SO_RCVBUFFORCE,
+			       &told, sizeof(told)) ||
+		    setsockopt(pair->fd[side], SOL_SOCKET, SO_SNDBUFFORCE,
+			       &told, sizeof(told)))
+			return -errno;
+	}
+	return 0;
+}
+
+/* ---- in ------------------------------------------------------------------ */
+
+static int pair_look(struct pair *pair, unsigned side)
+{
+	char byte;
+	ssize_t seen;
+
+	do {
+		seen = recv(pair->fd[side], &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	} while (seen < 0 && errno == EINTR);
+	if (seen < 0)
+		return errno == EAGAIN ? 0 : pair_broken(pair, side);
+	return -EAGAIN;
+}
+
+int pair_is_ready(struct pair *pair)
+{
+	int result = pair_look(pair, 0);
+
+	return result ? result : pair_look(pair, 1);
+}
+
+static int pair_measure(struct pair *pair, unsigned side)
+{
+	const struct abi_flow_hot *hot = pair->hot;
+	uint64_t received, sent;
+	int result = pair_received(pair, side, &received);
+
+	if (!result)
+		result = pair_sent(pair, side, &sent);
+	if (result)
+		return result;
+	pair->taken[side] = received - pair_judged(pair, side);
+	pair->written[side] = sent - hot->direction[!side].redirected;
+	return 0;
+}
+
+static int pair_target(const struct pair *pair, unsigned side)
+{
+	uint32_t index = pair_index(pair, side);
+	uint64_t fd = (uint64_t)pair->fd[side];
+
+	if (bpf_map_update_elem(pair->sockmap->cookies, &pair->cookie[side],
+				&index, BPF_ANY) ||
+	    bpf_map_update_elem(pair->sockmap->targets, &index, &fd, BPF_ANY))
+		return -errno;
+	return 0;
+}
+
+static int pair_judge(struct pair *pair, unsigned side)
+{
+	uint32_t index = pair_index(pair, side);
+	uint64_t fd = (uint64_t)pair->fd[side];
+
+	if (bpf_map_update_elem(pair->sockmap->verdicts, &index, &fd, BPF_ANY))
+		return -errno;
+	pair->joined[side] = true;
+	return 0;
+}
+
+static void pair_untarget(const struct pair *pair)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		uint32_t index = pair_index(pair, side);
+
+		bpf_map_delete_elem(pair->sockmap->targets, &index);
+		bpf_map_delete_elem(pair->sockmap->cookies,
+				    &pair->cookie[side]);
+	}
+}
+
+/* What came before the verdict was there is judged when somebody asks for
+ * it: tcp_bpf_recvmsg_parser(), since 6.1.32. */
+static int pair_kick(struct pair *pair, unsigned side)
+{
+	int result = pair_look(pair, side);
+
+	return result == -EAGAIN ? 0 : result;
+}
+
+static void pair_allow(struct pair *pair, uint32_t limit, unsigned thread)
+{
+	for (unsigned from = 0; from < 2; from++) {
+		struct abi_flow_direction *direction =
+			&pair->hot->direction[from];
+
+		direction->known = 0;
+		direction->damaged = 0;
+		direction->thread = (__u8)thread;
+		__atomic_store_n(&direction->limit, limit, __ATOMIC_RELEASE);
+	}
+}
+
+int pair_join(struct pair *pair, uint32_t limit, unsigned thread)
+{
+	int result = 0;
+
+	for (unsigned side = 0; !result && side < 2; side++)
+		result = pair_measure(pair, side);
+	for (unsigned side = 0; !result && side < 2; side++)
+		result = pair_target(pair, side);
+	if (result) {
+		pair_untarget(pair);
+		return result;
+	}
+	pair_allow(pair, limit < 2 ? 1 : limit / 2, thread);
+	for (unsigned side = 0; !result && side < 2; side++)
+		result = pair_judge(pair, side);
+	if (result && !pair_is_joined(pair))
+		pair_forget(pair);
+	for (unsigned side = 0; result != -ECONNRESET && side < 2; side++) {
+		int kicked = pair->joined[side] ? pair_kick(pair, side) : 0;
+
+		if (kicked)
+			result = kicked;
+	}
+	return result;
+}
+
+/* ---- the way back -------------------------------------------------------- */
+
+int pair_stop(struct pair *pair)
+{
+	struct tcp_info info;
+	int result = 0;
+
+	for (unsigned from = 0; from < 2; from++)
+		__atomic_store_n(&pair->hot->direction[from].limit, 0,
+				 __ATOMIC_SEQ_CST);
+	for (unsigned from = 0; !result && from < 2; from++)
+		result = pair_info(pair, from, &info);
+	return result;
+}
+
+bool pair_is_written(const struct pair *pair, unsigned from)
+{
+	uint64_t sent;
+
+	/* A socket that cannot be asked any more is broken, and says so when
+	 * it is written to. */
+	if (pair_sent(pair, !from, &sent))
+		return true;
+	sent -= pair_load(&pair->hot->direction[from].redirected);
+	return (int64_t)(sent - pair->written[!from]) >= 0;
+}
+
+bool pair_is_drained(const struct pair *pair, unsigned from)
+{
+	const struct abi_flow_direction *direction =
+		&pair->hot->direction[from];
+
+	return pair_load(&direction->passed) == direction->drained;
+}
+
+static void pair_consume(const struct pair *pair, unsigned from, void *buffer,
+			 size_t bytes)
+{
+	/* A socket in a sockmap has no MSG_TRUNC. */
+	while (bytes) {
+		ssize_t got = recv(pair->fd[from], buffer, bytes, MSG_DONTWAIT);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return;
+		bytes -= (size_t)got;
+	}
+}
+
+enum pair_status pair_drain(struct pair *pair, unsigned from, void *buffer,
+			    size_t size, size_t *ret_moved)
+{
+	struct abi_flow_direction *direction = &pair->hot->direction[from];
+	uint64_t left = pair_load(&direction->passed) - direction->drained;
+	ssize_t seen, sent;
+
+	if (direction->damaged) {
+		pair_broken(pair, from);
+		return PAIR_BROKEN;
+	}
+	if (!left)
+		return PAIR_DRAINED;
+	seen = recv(pair->fd[from], buffer, left < size ? left : size,
+		    MSG_PEEK | MSG_DONTWAIT);
+	if (seen < 0 && errno == EINTR)
+		return PAIR_DRY;
+	if (seen < 0 && errno != EAGAIN) {
+		pair_broken(pair, from);
+		return PAIR_BROKEN;
+	}
+	if (seen <= 0)
+		return PAIR_DRY;
+	sent = send(pair->fd[!from], buffer, (size_t)seen,
+		    MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+		pair_broken(pair, !from);
+		return PAIR_BROKEN;
+	}
+	if (sent < 0) {
+		*ret_moved = 0;
+		return PAIR_BLOCKED;
+	}
+	pair_consume(pair, from, buffer, (size_t)sent);
+	pair->written[!from] += (uint64_t)sent;
+	/* See the end of sockmap_verdict() for the order. */
+	__atomic_store_n(&direction->drained,
+			 direction->drained + (uint64_t)sent, __ATOMIC_SEQ_CST);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	*ret_moved = (size_t)sent;
+	return sent < seen ? PAIR_BLOCKED : PAIR_MOVED;
+}
+
+/* ---- out ----------------------------------------------------------------- */
+
+/*
+ * Taking the verdict off a socket has a gap in which the kernel drops what it
+ * is just about to judge (sk_psock_verdict_recv() without a program). So let
+ * nothing be judged: with a low-water mark as high as the receive buffer
+ * allows, what arrives stays in TCP's own queue without a call of
+ * sk_data_ready(). Only a FIN makes that call in any case, and is held off.
+ */
+static int pair_hold(const struct pair *pair, unsigned side)
+{
+	int half = 0;
+	socklen_t size = sizeof(half);
+
+	if (getsockopt(pair->fd[side], SOL_SOCKET, SO_RCVBUF, &half, &size))
+		return -errno;
+	half /= 2;
+	if (setsockopt(pair->fd[side], SOL_SOCKET, SO_ATTACH_BPF,
+		       &pair->sockmap->hold_fin, sizeof(int)) ||
+	    setsockopt(pair->fd[side], SOL_SOCKET, SO_RCVLOWAT, &half, size))
+		return -errno;
+	return 0;
+}
+
+static void pair_unhold(const struct pair *pair, unsigned side)
+{
+	int none = 0, one = 1;
+
+	setsockopt(pair->fd[side], SOL_SOCKET, SO_DETACH_FILTER, &none,
+		   sizeof(none));
+	setsockopt(pair->fd[side], SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
+}
+
+static void pair_remove(struct pair *pair)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		uint32_t index = pair_index(pair, side);
+
+		if (pair->joined[side])
+			bpf_map_delete_elem(pair->sockmap->verdicts, &index);
+		pair->joined[side] = false;
+	}
+	pair_untarget(pair);
+}
+
+/* ALL_JUDGED. */
+static int pair_check(struct pair *pair, unsigned side)
+{
+	uint64_t received;
+	int result = pair_received(pair, side, &received);
+
+	if (result)
+		return result;
+	return received - pair_judged(pair, side) == pair->taken[side]
+		       ? 0
+		       : -EBADMSG;
+}
+
+int pair_part(struct pair *pair)
+{
+	struct tcp_info info;
+	int result = 0;
+
+	for (unsigned side = 0; !result && side < 2; side++) {
+		if (pair->joined[side])
+			result = pair_hold(pair, side);
+	}
+	for (unsigned side = 0; !result && side < 2; side++)
+		result = pair_info(pair, side, &info);
+	for (unsigned from = 0; !result && from < 2; from++) {
+		if (!pair_is_drained(pair, from) ||
+		    !pair_is_written(pair, from))
+			result = -EAGAIN;
+	}
+	if (!result)
+		pair_remove(pair);
+	for (unsigned side = 0; !result && side < 2; side++)
+		result = pair_check(pair, side);
+	for (unsigned side = 0; side < 2; side++)
+		pair_unhold(pair, side);
+	return result;
+}
+
+void pair_forget(struct pair *pair)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		pair->hot->direction[side].limit = 0;
+		pair->joined[side] = false;
+	}
+	pair_untarget(pair);
+}

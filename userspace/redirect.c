@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The kernel moves the bytes: into the sockmap while all is calm, and out of
+ * it again before anything that it cannot do. */
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include "cleanup.h"
+#include "flow.h"
+#include "setting.h"
+#include "sockmap.h"
+#include "sockmap_check.h"
+
+/* One direction's share of a turn. */
+#define REDIRECT_TURN_BYTES (1 << 20)
+/* Turns of a relay that has to be calm before the kernel gets a flow back
+ * whose reader had not kept up. A way there and back costs about as much as
+ * relaying this many small messages. */
+#define REDIRECT_CALM_TURNS 16
+
+/* ---- open ---------------------------------------------------------------- */
+
+void redirect_open(struct agent *agent)
+{
+	AUTO_FD flow_hot = -1;
+	struct error *error = &agent->sockmap_off;
+	int result = sockmap_check(error);
+
+	if (!result && store_get(&agent->store, ABI_MAP_FLOW_HOT, &flow_hot))
+		result = error_set(error, EXIT_FAILED, ENOENT,
+				   "the map of flows cannot be opened");
+	if (!result)
+		result = sockmap_open(
+			flow_hot, agent->store.meta->flow_capacity,
+			agent->thread_count, true, &agent->sockmap, error);
+	if (result)
+		log_say(LOG_LEVEL_NOTICE, "the data path sockmap is off: %s",
+			error->text);
+}
+
+void redirect_close(struct agent *agent)
+{
+	sockmap_close(take_pointer(agent->sockmap));
+}
+
+/* ---- in ------------------------------------------------------------------ */
+
+static void redirect_watch(struct flow *flow, uint32_t events)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		flow->readable[side] = true;
+		flow->blocked[side] = false;
+		flow->watches_out[side] = false;
+		thread_watch(flow->thread, &flow->end[side], events | EPOLLET,
+			     false);
+	}
+}
+
+/* A RST becomes a RST, but what the kernel has taken before it goes on first.
+ * What it has passed and nobody has read it has thrown away already. */
+static void redirect_broken(struct flow *flow, unsigned side)
+{
+	flow->pair.broken = (int)side;
+	flow->broken = true;
+	flow_phase(flow, ABI_PHASE_RETURN);
+	pair_stop(&flow->pair);
+	redirect_step(flow);
+}
+
+static void redirect_failed(struct flow *flow, int error)
+{
+	if (error == -ECONNRESET)
+		redirect_broken(flow, (unsigned)flow->pair.broken);
+	else
+		flow_reset(flow, error == -EBADMSG ? "bytes-lost" : "error");
+}
+
+static void redirect_return(struct flow *flow)
+{
+	int result;
+
+	flow_phase(flow, ABI_PHASE_RETURN);
+	result = pair_stop(&flow->pair);
+	if (result) {
+		redirect_failed(flow, result);
+		return;
+	}
+	redirect_watch(flow, EPOLLIN | EPOLLRDHUP);
+	redirect_step(flow);
+}
+
+static void redirect_record(struct flow *flow)
+{
+	struct abi_flow_cold *cold = flow_record_begin(flow);
+
+	if (cold->datapath != ABI_DATAPATH_SOCKMAP)
+		flow->thread->counters->datapath[ABI_DATAPATH_SOCKMAP]++;
+	cold->phase = ABI_PHASE_KERNEL;
+	cold->datapath = ABI_DATAPATH_SOCKMAP;
+	cold->why = ABI_WHY_NONE;
+	flow_record_end(flow);
+}
+
+/* The relay has it now, and not because it ends. */
+static void redirect_leave(struct flow *flow, enum abi_why why)
+{
+	struct abi_flow_cold *cold = flow_record_begin(flow);
+
+	cold->datapath = ABI_DATAPATH_RELAY;
+	cold->why = (__u8)why;
+	flow_record_end(flow);
+}
+
+static uint32_t redirect_limit(const struct agent *agent)
+{
+	return (uint32_t)setting_get(&agent->store,
+				     ABI_SET_SOCKMAP_LIMIT_BYTES);
+}
+
+void redirect_prepare(struct flow *flow)
+{
+	struct agent *agent = flow->thread->agent;
+	const struct abi_flow_cold *cold = flow->cold;
+
+	if (!agent->sockmap || flow->datapath != ABI_DATAPATH_SOCKMAP)
+		return;
+	flow->pair = (struct pair){
+		.sockmap = agent->sockmap,
+		.slot = (uint32_t)(flow - agent->flows),
+		.fd = {flow->end[0].fd, flow->end[1].fd},
+		.cookie = {cold->client_cookie, cold->backend_cookie},
+		.hot = flow->hot,
+	};
+	if (pair_bound(&flow->pair, redirect_limit(agent)))
+		flow->datapath = ABI_DATAPATH_RELAY;
+}
+
+void redirect_try(struct flow *flow)
+{
+	struct thread *thread = flow->thread;
+	int result;
+
+	if (!flow->pair.sockmap || flow->datapath != ABI_DATAPATH_SOCKMAP ||
+	    flow->calm < flow->calm_wanted || flow->hung[0] || flow->hung[1])
+		return;
+	result = pair_is_ready(&flow->pair);
+	if (!result)
+		result = pair_join(&flow->pair, redirect_limit(thread->agent),
+				   thread->index);
+	if (!result) {
+		redirect_record(flow);
+		redirect_watch(flow, EPOLLRDHUP);
+		return;
+	}
+	if (result == -ECONNRESET) {
+		redirect_failed(flow, result);
+		return;
+	}
+	/* Bytes that came meanwhile have an event of their own, and a worker
+	 * may still hold what the last join has left. Whatever else the kernel
+	 * has against this flow it will have again. */
+	if (result != -EAGAIN && result != -EBUSY) {
+		flow->datapath = ABI_DATAPATH_RELAY;
+		redirect_leave(flow, ABI_WHY_REFUSED);
+	}
+	if (pair_is_joined(&flow->pair))
+		redirect_return(flow);
+}
+
+/* ---- news ---------------------------------------------------------------- */
+
+static void redirect_look(struct flow *flow)
+{
+	if (flow->cold->phase != ABI_PHASE_KERNEL ||
+	    (pair_is_drained(&flow->pair, 0) &&
+	     pair_is_drained(&flow->pair, 1)))
+		return;
+	flow->calm_wanted = REDIRECT_CALM_TURNS;
+	flow->calm = 0;
+	flow->thread->counters->returns++;
+	redirect_leave(flow, ABI_WHY_READER);
+	redirect_return(flow);
+}
+
+static void redirect_passed(void *context, uint32_t index)
+{
+	struct thread *thread = context;
+	struct flow *flow = &thread->agent->flows[index / 2];
+
+	/* Late news may be of a flow that had this slot before. */
+	if (flow->thread == thread)
+		redirect_look(flow);
+}
+
+static void redirect_news(struct watch *watch, uint32_t events)
+{
+	struct thread *thread =
+		(struct thread *)((char *)watch -
+				  offsetof(struct thread, news));
+	struct sockmap *sockmap = thread->agent->sockmap;
+	uint64_t lost = sockmap_lost(sockmap);
+	struct flow *flow, *next;
+
+	(void)events;
+	sockmap_news(sockmap, thread->index, redirect_passed, thread);
+	if (lost == thread->news_lost)
+		return;
+	thread->news_lost = lost;
+	for (flow = thread->deadlines.first[DEADLINE_IDLE]; flow; flow = next) {
+		next = flow->next;
+		redirect_look(flow);
+	}
+}
+
+int redirect_thread(struct thread *thread)
+{
+	thread->news = (struct watch){redirect_news, -1};
+	if (!thread->agent->sockmap)
+		return 0;
+	thread->news.fd = sockmap_ring(thread->agent->sockmap, thread->index);
+	return thread_watch(thread, &thread->news, EPOLLIN, true);
+}
+
+void redirect_ready(struct flow *flow, enum flow_side side, uint32_t events)
+{
+	if (events & EPOLLERR)
+		redirect_broken(flow, side);
+	else if (flow->cold->phase == ABI_PHASE_RETURN)
+		redirect_step(flow);
+	else if (events & (EPOLLRDHUP | EPOLLHUP))
+		redirect_return(flow);
+}
+
+/* ---- out ----------------------------------------------------------------- */
+
+static void redirect_count(struct flow *flow, unsigned from, size_t bytes)
+{
+	struct abi_flow_direction *figures = &flow->hot->direction[from];
+
+	figures->bytes += bytes;
+	if (bytes && figures->last_ns != flow->thread->now_ns)
+		figures->last_ns = flow->thread->now_ns;
+}
+
+/* Send on what was passed, as much as a turn allows. */
+static enum pair_status redirect_drain(struct flow *flow, unsigned from)
+{
+	enum pair_status status;
+	size_t total = 0, moved;
+
+	do {
+		moved = 0;
+		status = pair_drain(&flow->pair, from, flow->thread->buffer,
+				    AGENT_BUFFER_BYTES, &moved);
+		redirect_count(flow, from, moved);
+		total += moved;
+	} while (status == PAIR_MOVED && total < REDIRECT_TURN_BYTES);
+	return status;
+}
+
+static void redirect_watch_out(struct flow *flow, unsigned side)
+{
+	if (flow->watches_out[side])
+		return;
+	flow->watches_out[side] = true;
+	thread_watch(flow->thread, &flow->end[side],
+		     EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, false);
+}
+
+static void redirect_finish(struct flow *flow)
+{
+	int result = pair_part(&flow->pair);
+
+	if (result == -EAGAIN) {
+		flow_again(flow);
+	} else if (result) {
+		redirect_failed(flow, result);
+	} else {
+		deadline_set(&flow->thread->deadlines, flow, DEADLINE_IDLE,
+			     flow->thread->now_ns);
+		flow_phase(flow, ABI_PHASE_RELAY);
+		relay_pump(flow);
+	}
+}
+
+/* What the kernel had taken is in the sink's send buffer: the rest is as with
+ * any flow. */
+static void redirect_end(struct flow *flow)
+{
+	enum flow_side side = (enum flow_side)flow->pair.broken;
+
+	if (pair_is_written(&flow->pair, side)) {
+		flow_phase(flow, ABI_PHASE_RELAY);
+		relay_broken(flow, side);
+		return;
+	}
+	deadline_set(&flow->thread->deadlines, flow, DEADLINE_RETURN,
+		     flow->thread->now_ns);
+}
+
+void redirect_step(struct flow *flow)
+{
+	bool waits = false, drained = true;
+
+	if (flow->broken) {
+		redirect_end(flow);
+		return;
+	}
+	for (unsigned from = 0; from < 2; from++) {
+		if (!pair_is_written(&flow->pair, from)) {
+			waits = true;
+			continue;
+		}
+		switch (redirect_drain(flow, from)) {
+		case PAIR_DRAINED:
+			continue;
+		case PAIR_MOVED:
+			flow_again(flow);
+			break;
+		case PAIR_DRY:
+			waits = true;
+			break;
+		case PAIR_BLOCKED:
+			redirect_watch_out(flow, !from);
+			break;
+		case PAIR_BROKEN:
+			redirect_failed(flow, -ECONNRESET);
+			return;
+		}
+		drained = false;
+	}
+	if (drained && !waits)
+		redirect_finish(flow);
+	else
+		deadline_set(&flow->thread->deadlines, flow,
+			     waits ? DEADLINE_RETURN : DEADLINE_IDLE,
+			     flow->thread->now_ns);
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "sockmap.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <cap-ng.h>
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cleanup.h"
+#include "sockmap.skel.h"
+
+/* One entry takes 16 bytes. */
+#define SOCKMAP_RING_BYTES 65536
+
+/* What ring_buffer__new() is given, for the time of a call of
+ * sockmap_news(): libbpf keeps the pointer it was made with. */
+struct sockmap_reader {
+	void (*each)(void *context, uint32_t index);
+	void *context;
+};
+
+static _Thread_local struct sockmap_reader sockmap_reader;
+
+static int sockmap_take(void *unused, void *data, size_t size)
+{
+	uint32_t index;
+
+	(void)unused;
+	if (size == sizeof(index)) {
+		memcpy(&index, data, sizeof(index));
+		sockmap_reader.each(sockmap_reader.context, index);
+	}
+	return 0;
+}
+
+static int sockmap_make_ring(struct sockmap *sockmap, uint32_t thread)
+{
+	int rings = bpf_map__fd(sockmap->bpf->maps.rings);
+	AUTO_FD ring = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "news", 0, 0,
+				      SOCKMAP_RING_BYTES, NULL);
+
+	if (ring < 0)
+		return ring;
+	if (bpf_map_update_elem(rings, &thread, &ring, BPF_ANY))
+		return -errno;
+	sockmap->rings[thread] =
+		ring_buffer__new(ring, sockmap_take, NULL, NULL);
+	if (!sockmap->rings[thread])
+		return -errno;
+	sockmap->ring_fd[thread] = take_fd(&ring);
+	return 0;
+}
+
+static int sockmap_load(struct sockmap *sockmap, int flow_hot,
+			uint32_t capacity, bool guarded)
+{
+	struct sockmap_bpf *bpf = sockmap_bpf__open();
+	int result;
+
+	if (!bpf)
+		return -errno;
+	sockmap->bpf = bpf;
+	bpf->rodata->guarded = guarded;
+	result = bpf_map__reuse_fd(bpf->maps.flow_hot, flow_hot);
+	if (!result)
+		result = bpf_map__set_max_entries(bpf->maps.cookies,
+						  2 * capacity);
+	if (!result)
+		result = bpf_map__set_max_entries(bpf->maps.targets,
+						  2 * capacity);
+	if (!result)
+		result = bpf_map__set_max_entries(bpf->maps.verdicts,
+						  2 * capacity);
+	if (!result)
+		result = sockmap_bpf__load(bpf);
+	if (result)
+		return result;
+	sockmap->cookies = bpf_map__fd(bpf->maps.cookies);
+	sockmap->targets = bpf_map__fd(bpf->maps.targets);
+	sockmap->verdicts = bpf_map__fd(bpf->maps.verdicts);
+	sockmap->hold_fin = bpf_program__fd(bpf->progs.sockmap_hold_fin);
+	return bpf_prog_attach(bpf_program__fd(bpf->progs.sockmap_verdict),
+			       sockmap->verdicts, BPF_SK_SKB_STREAM_VERDICT, 0)
+		       ? -errno
+		       : 0;
+}
+
+/* Without the right to read the kernel's structs a program that does is just
+ * no valid one. */
+static bool sockmap_is_allowed(void)
+{
+	static const unsigned needed[] = {CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON};
+
+	for (unsigned i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		if (!capng_have_capability(CAPNG_EFFECTIVE, needed[i]) &&
+		    !capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN))
+			return false;
+	}
+	return true;
+}
+
+int sockmap_open(int flow_hot, uint32_t capacity, unsigned threads,
+		 bool guarded, struct sockmap **ret_sockmap,
+		 struct error *error)
+{
+	struct sockmap *sockmap = calloc(1, sizeof(*sockmap));
+	int result = sockmap ? 0 : -ENOMEM;
+
+	if (!result) {
+		sockmap->threads = threads;
+		for (unsigned i = 0; i < threads; i++)
+			sockmap->ring_fd[i] = -1;
+		result = sockmap_load(sockmap, flow_hot, capacity, guarded);
+	}
+	for (unsigned i = 0; !result && i < threads; i++)
+		result = sockmap_make_ring(sockmap, i);
+	if (!result) {
+		*ret_sockmap = sockmap;
+		return 0;
+	}
+	sockmap_close(sockmap);
+	if (!sockmap_is_allowed())
+		return error_set(error, EXIT_FAILED, result,
+				 "needs CAP_BPF, CAP_NET_ADMIN and "
+				 "CAP_PERFMON");
+	return error_set(error, EXIT_FAILED, result,
+			 "this kernel does not load it: %s", strerror(-result));
+}
+
+void sockmap_close(struct sockmap *sockmap)
+{
+	if (!sockmap)
+		return;
+	for (unsigned i = 0; i < sockmap->threads; i++) {
+		ring_buffer__free(sockmap->rings[i]);
+		cleanup_fd(&sockmap->ring_fd[i]);
+	}
+	sockmap_bpf__destroy(sockmap->bpf);
+	free(sockmap);
+}
+
+int sockmap_ring(const struct sockmap *sockmap, unsigned thread)
+{
+	return sockmap->ring_fd[thread];
+}
+
+void sockmap_news(struct sockmap *sockmap, unsigned thread,
+		  void (*each)(void *context, uint32_t index), void *context)
+{
+	sockmap_reader = (struct sockmap_reader){each, context};
+	ring_buffer__consume(sockmap->rings[thread]);
+}
+
+uint64_t sockmap_lost(const struct sockmap *sockmap)
+{
+	return __atomic_load_n(&sockmap->bpf->bss->news_lost, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "sockmap_check.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/utsname.h>
+#include "cleanup.h"
+#include "pair.h"
+
+/* ---- versions ------------------------------------------------------------ */
+
+/* The first patch level of a series in which, when a socket that segments are
+ * redirected to is full, none is lost or sent twice (the fixes are 6.16's),
+ * and in which they go to the right socket. */
+static const struct check_series {
+	unsigned major;
+	unsigned minor;
+	unsigned patch;
+} check_series[] = {{6, 1, 148}, {6, 6, 102}, {6, 12, 42}};
+
+/* Debian: "#1 SMP PREEMPT_DYNAMIC Debian 6.1.159-1 (2025-12-30)". */
+static bool check_parse(const char *release, const char *version,
+			struct check_series *ret_kernel)
+{
+	const char *debian = strstr(version, "Debian ");
+	const char *text = debian ? debian + strlen("Debian ") : release;
+
+	ret_kernel->patch = 0;
+	return sscanf(text, "%u.%u.%u", &ret_kernel->major, &ret_kernel->minor,
+		      &ret_kernel->patch) >= 2;
+}
+
+int sockmap_check_release(const char *release, const char *version,
+			  struct error *error)
+{
+	struct check_series kernel;
+
+	if (!check_parse(release, version, &kernel))
+		return 0;
+	if (kernel.major > 6 || (kernel.major == 6 && kernel.minor >= 16))
+		return 0;
+	for (size_t i = 0; i < sizeof(check_series) / sizeof(check_series[0]);
+	     i++) {
+		const struct check_series *fixed = &check_series[i];
+
+		if (kernel.major != fixed->major ||
+		    kernel.minor != fixed->minor)
+			continue;
+		if (kernel.patch >= fixed->patch)
+			return 0;
+		return error_set(error, EXIT_FAILED, EOPNOTSUPP,
+				 "Linux %u.%u.%u loses data in a sockmap; "
+				 "%u.%u.%u does not",
+				 kernel.major, kernel.minor, kernel.patch,
+				 fixed->major, fixed->minor, fixed->patch);
+	}
+	return error_set(error, EXIT_FAILED, EOPNOTSUPP,
+			 "Linux %u.%u.%u loses data in a sockmap; 6.16 does "
+			 "not",
+			 kernel.major, kernel.minor, kernel.patch);
+}
+
+/* ---- the rig ------------------------------------------------------------- */
+
+/* Until a wait for something that has to happen has failed. */
+#define CHECK_PATIENCE_MS 1000
+/* Of what is full for so long, no more is sent. */
+#define CHECK_STALL_MS 20
+#define CHECK_LIMIT (1U << 20)
+#define CHECK_BURST 60000
+/* Far more than the buffers of loopback hold at first. */
+#define CHECK_FLOOD (16U << 20)
+/* What an unguarded sockmap is made to hold. */
+#define CHECK_PILE (256U << 10)
+#define CHECK_SEND_BUFFER (32 << 10)
+
+/* A client at far[0] and a server at far[1] of two connections, whose other
+ * ends are a pair; by side: bytes sent there and come out opposite. */
+struct check {
+	struct abi_flow_hot *hot;
+	struct pair pair;
+	int far[2];
+	uint64_t sent[2];
+	uint64_t received[2];
+	uint8_t buffer[65536];
+};
+
+static uint8_t check_byte(unsigned side, uint64_t offset)
+{
+	return (uint8_t)(offset + offset / 255 + side);
+}
+
+static int check_connect(int *ret_far, int *ret_near)
+{
+	const struct timeval patience = {.tv_usec = CHECK_PATIENCE_MS * 999};
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	socklen_t size = sizeof(address);
+	int on = 1;
+	AUTO_FD listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	*ret_far = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(listening, SOL_SOCKET, SO_RCVTIMEO, &patience,
+		   sizeof(patience));
+	setsockopt(*ret_far, SOL_SOCKET, SO_RCVTIMEO, &patience,
+		   sizeof(patience));
+	setsockopt(*ret_far, SOL_SOCKET, SO_SNDTIMEO, &patience,
+		   sizeof(patience));
+	setsockopt(*ret_far, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (bind(listening, (struct sockaddr *)&address, size) ||
+	    listen(listening, 1) ||
+	    getsockname(listening, (struct sockaddr *)&address, &size) ||
+	    connect(*ret_far, (struct sockaddr *)&address, size))
+		return -errno;
+	*ret_near =
+		accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (*ret_near < 0)
+		return -errno;
+	setsockopt(*ret_near, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	return 0;
+}
+
+static void check_close(struct check *check)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		cleanup_fd(&check->far[side]);
+		cleanup_fd(&check->pair.fd[side]);
+		check->far[side] = check->pair.fd[side] = -1;
+	}
+	if (pair_is_joined(&check->pair))
+		pair_forget(&check->pair);
+}
+
+static int check_open(struct check *check, struct sockmap *sockmap)
+{
+	socklen_t size = sizeof(uint64_t);
+	int result = 0;
+
+	memset(check->hot, 0, sizeof(*check->hot));
+	check->pair = (struct pair){
+		.sockmap = sockmap, .hot = check->hot, .fd = {-1, -1}};
+	for (unsigned side = 0; side < 2; side++) {
+		check->far[side] = -1;
+		check->sent[side] = check->received[side] = 0;
+	}
+	for (unsigned side = 0; !result && side < 2; side++) {
+		result =
+			check_connect(&check->far[side], &check->pair.fd[side]);
+		if (!result &&
+		    getsockopt(check->pair.fd[side], SOL_SOCKET, SO_COOKIE,
+			       &check->pair.cookie[side], &size))
+			result = -errno;
+	}
+	return result;
+}
+
+/* Send up to @bytes from a side. Return: how many, or -errno. */
+static ssize_t check_send(struct check *check, unsigned side, size_t bytes,
+			  int flags)
+{
+	ssize_t sent;
+
+	if (bytes > sizeof(check->buffer))
+		bytes = sizeof(check->buffer);
+	for (size_t i = 0; i < bytes; i++)
+		check->buffer[i] = check_byte(side, check->sent[side] + i);
+	sent = send(check->far[side], check->buffer, bytes,
+		    flags | MSG_NOSIGNAL);
+	if (sent < 0)
+		return -errno;
+	check->sent[side] += (uint64_t)sent;
+	return sent;
+}
+
+/* What has come out of a side's stream is right, as far as it goes. */
+static int check_take(struct check *check, unsigned side, int flags)
+{
+	ssize_t got = recv(check->far[!side], check->buffer,
+			   sizeof(check->buffer), flags);
+
+	if (got < 0)
+		return -errno;
+	if (!got)
+		return -EPIPE;
+	for (ssize_t i = 0; i < got; i++) {
+		if (check->buffer[i] !=
+		    check_byte(side, check->received[side]++))
+			return -EBADMSG;
+	}
+	return check->received[side] > check->sent[side] ? -EBADMSG : 0;
+}
+
+static int check_take_all(struct check *check, unsigned side)
+{
+	int result = 0;
+
+	while (!result && check->received[side] < check->sent[side])
+		result = check_take(check, side, 0);
+	return result;
+}
+
+/* ---- what is tried ------------------------------------------------------- */
+
+static int check_waiting_bytes(struct check *check)
+{
+	int result = 0;
+
+	for (unsigned side = 0; !result && side < 2; side++) {
+		struct pollfd near = {check->pair.fd[side], POLLIN, 0};
+
+		if (check_send(check, side, 1000, 0) != 1000 ||
+		    poll(&near, 1, CHECK_PATIENCE_MS) != 1)
+			result = -EIO;
+	}
+	if (!result)
+		result = pair_join(&check->pair, CHECK_LIMIT, 0);
+	for (unsigned side = 0; !result && side < 2; side++)
+		result = check_take_all(check, side);
+	return result;
+}
+
+/* The client ends; what the server sends then still has to arrive. */
+static int check_end(struct check *check)
+{
+	int result = 0;
+
+	for (unsigned side = 0; !result && side < 2; side++) {
+		if (check_send(check, side, CHECK_BURST, 0) != CHECK_BURST)
+			return -EIO;
+		if (side == 0)
+			shutdown(check->far[0], SHUT_WR);
+		result = check_take_all(check, side);
+	}
+	return result;
+}
+
+/* One round of what the agent does to take a pair back; both far ends read. */
+static int check_return(struct check *check)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		enum pair_status status;
+		size_t moved;
+		int result;
+
+		do {
+			status = pair_is_written(&check->pair, side)
+					 ? pair_drain(&check->pair, side,
+						      check->buffer,
+						      sizeof(check->buffer),
+						      &moved)
+					 : PAIR_DRY;
+		} while (status == PAIR_MOVED);
+		if (status == PAIR_BROKEN)
+			return -ECONNRESET;
+		result = check_take(check, side, MSG_DONTWAIT);
+		if (result && result != -EAGAIN)
+			return result;
+	}
+	return pair_part(&check->pair);
+}
+
+static int check_part(struct check *check)
+{
+	int result = pair_stop(&check->pair);
+
+	if (result)
+		return result;
+	for (unsigned i = 0; i < CHECK_PATIENCE_MS; i++) {
+		result = check_return(check);
+		if (result != -EAGAIN)
+			return result;
+		if (check->received[0] == check->sent[0])
+			poll(NULL, 0, 1);
+	}
+	return -ETIME;
+}
+
+static int check_last_byte(struct check *check)
+{
+	int result = check_part(check);
+
+	if (!result)
+		result = check_take_all(check, 0);
+	if (!result && recv(check->pair.fd[0], check->buffer, 1, 0) != 0)
+		result = -EPROTO;
+	if (!result)
+		shutdown(check->pair.fd[1], SHUT_WR);
+	if (!result && recv(check->far[1], check->buffer, 1, 0) != 0)
+		result = -EPROTO;
+	return result;
+}
+
+static int check_stall(struct check *check)
+{
+	struct pollfd far = {check->far[0], POLLOUT, 0};
+	int result = pair_join(&check->pair, CHECK_LIMIT, 0);
+
+	while (!result && poll(&far, 1, CHECK_STALL_MS) == 1) {
+		ssize_t sent = check_send(check, 0, sizeof(check->buffer),
+					  MSG_DONTWAIT);
+
+		if (sent < 0 && sent != -EAGAIN)
+			result = (int)sent;
+		if (check->sent[0] > CHECK_FLOOD)
+			result = -EOVERFLOW;
+	}
+	if (!result)
+		result = check_part(check);
+	while (!result && check->received[0] < check->sent[0]) {
+		ssize_t got = recv(check->pair.fd[0], check->buffer,
+				   sizeof(check->buffer), 0);
+
+		if (got > 0)
+			(void)send(check->pair.fd[1], check->buffer,
+				   (size_t)got, MSG_NOSIGNAL);
+		result = check_take(check, 0, got > 0 ? MSG_DONTWAIT : 0);
+		if (result == -EAGAIN && got > 0)
+			result = 0;
+	}
+	return result;
+}
+
+static int check_full(struct check *check)
+{
+	int size = CHECK_SEND_BUFFER, result;
+
+	setsockopt(check->pair.fd[1], SOL_SOCKET, SO_SNDBUF, &size,
+		   sizeof(size));
+	result = pair_join(&check->pair, CHECK_LIMIT, 0);
+	while (!result && check->sent[0] < CHECK_PILE) {
+		ssize_t sent = check_send(check, 0, 10000, 0);
+
+		if (sent < 0)
+			result = (int)sent;
+	}
+	return result ? result : check_take_all(check, 0);
+}
+
+/* ---- all of it ----------------------------------------------------------- */
+
+static const struct check_row {
+	int (*run)(struct check *check);
+	bool opens;
+	bool guarded;
+	const char *failure;
+} check_rows[] = {
+	{check_waiting_bytes, true, true, "bytes that wait at the hand-over"},
+	{check_end, false, true, "an end behind a burst"},
+	{check_last_byte, false, true, "the last byte at the way back"},
+	{check_stall, true, true, "a reader that stops"},
+	{check_full, true, false, "a full send buffer"},
+};
+
+static int check_run(struct check *check, int flow_hot, bool guarded,
+		     struct error *error)
+{
+	struct sockmap *sockmap;
+	int result = sockmap_open(flow_hot, 1, 1, guarded, &sockmap, error);
+
+	if (result)
+		return result;
+	for (size_t i = 0; i < sizeof(check_rows) / sizeof(check_rows[0]);
+	     i++) {
+		const struct check_row *row = &check_rows[i];
+
+		if (row->guarded != guarded)
+			continue;
+		if (row->opens) {
+			check_close(check);
+			result = check_open(check, sockmap);
+		}
+		if (result)
+			error_set(error, EXIT_FAILED, result,
+				  "its test finds no connection over loopback: "
+				  "%s",
+				  strerror(-result));
+		else if ((result = row->run(check)))
+			error_set(error, EXIT_FAILED, result,
+				  "this kernel fails its test: %s: %s",
+				  row->failure, strerror(-result));
+		if (result)
+			break;
+	}
+	check_close(check);
+	sockmap_close(sockmap);
+	return result;
+}
+
+int sockmap_check(struct error *error)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+	static struct check check = {.far = {-1, -1}, .pair.fd = {-1, -1}};
+	AUTO_FD flow_hot =
+		bpf_map_create(BPF_MAP_TYPE_ARRAY, "check", sizeof(__u32),
+			       sizeof(*check.hot), 1, &options);
+	struct utsname kernel;
+	int result;
+
+	if (flow_hot < 0)
+		return error_set(error, EXIT_FAILED, flow_hot, "BPF maps: %s",
+				 strerror(-flow_hot));
+	uname(&kernel);
+	result = sockmap_check_release(kernel.release, kernel.version, error);
+	if (result)
+		return result;
+	check.hot = mmap(NULL, sizeof(*check.hot), PROT_READ | PROT_WRITE,
+			 MAP_SHARED, flow_hot, 0);
+	if (check.hot == MAP_FAILED)
+		return error_set(error, EXIT_FAILED, errno, "BPF maps: %s",
+				 strerror(errno));
+	result = check_run(&check, flow_hot, true, error);
+	if (!result)
+		result = check_run(&check, flow_hot, false, error);
+	munmap(check.hot, sizeof(*check.hot));
+	return result;
+}

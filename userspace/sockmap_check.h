@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Whether this kernel's sockmap does what we rely on. */
+#ifndef SNICTL_SOCKMAP_CHECK_H
+#define SNICTL_SOCKMAP_CHECK_H
+
+#include "error.h"
+
+/**
+ * sockmap_check_release() - whether a kernel is known to lose data.
+ * @release, @version: of uname(2). Distributions that keep one release name
+ *                     over many stable versions give those in @version.
+ *
+ * Return: 0, or -EOPNOTSUPP with a sentence.
+ */
+int sockmap_check_release(const char *release, const char *version,
+			  struct error *error);
+
+/**
+ * sockmap_check() - try it, on connections of our own over loopback.
+ *
+ * Bytes that wait at the hand-over, an end behind a burst, a way back with
+ * every byte accounted for, a reader that stops, and a send buffer that is
+ * full while the kernel sends. Takes some ten milliseconds.
+ *
+ * Return: 0, or -errno with a sentence.
+ */
+int sockmap_check(struct error *error);
+
+#endif
