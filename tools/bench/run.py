@@ -5,6 +5,7 @@ import sys
 import time
 
 import load
+import machine
 from contenders import Running
 from lab import Lab
 
@@ -141,6 +142,9 @@ class Topology:
             seconds = round(max(0.1, seconds / 4), 3)
         threshold = self.run.options.foreign / 100
         for attempt in range(1 if warm_up else self.run.tries()):
+            short = machine.tcp_is_short_of_memory()
+            if short:
+                self.run.note("others use up the machine's memory for TCP")
             try:
                 figures = self.once(measure, variant, running, seconds)
             except (load.LoadFailed, RuntimeError, TimeoutError) as error:
@@ -151,7 +155,7 @@ class Topology:
                 return False
             if warm_up:
                 return True
-            quiet = figures["foreign"] <= threshold
+            quiet = figures["foreign"] <= threshold and not short
             if not quiet:
                 self.run.thrown_away += 1
             if quiet:
