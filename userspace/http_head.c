@@ -34,8 +34,8 @@ static enum http_verdict scan_byte(struct http_scan *scan, const uint8_t *bytes)
 	if (at - scan->line == 1)
 		return scan->lines ? HTTP_OK : HTTP_BAD_REQUEST;
 	scan->line = at + 1;
-	return ++scan->lines > HTTP_FIELDS_MAX ? HTTP_HEAD_TOO_LARGE
-					       : HTTP_PARTIAL;
+	return ++scan->lines > HTTP_FIELDS_MAX + 1 ? HTTP_HEAD_TOO_LARGE
+						   : HTTP_PARTIAL;
 }
 
 enum http_verdict http_scan(struct http_scan *scan, struct span bytes,
