@@ -106,10 +106,13 @@ static void test_whether_proxy_was_given_is_kept(void **state)
 }
 
 #define USAGE_LISTEN                                                           \
-	"listen add [ADDR:]PORT [--accept-proxy PREFIX[,PREFIX...]]"
+	"listen add [ADDR:]PORT [--accept-proxy PREFIX[,PREFIX...]] [--http] " \
+	"[--trust-forwarded PREFIX[,PREFIX...]]"
 #define USAGE_ROUTE                                                            \
 	"route add NAME TARGET[,TARGET...] [--proxy off|v1|v2] "               \
-	"[--datapath auto|splice|sockmap|relay] [--on [ADDR:]PORT]"
+	"[--datapath auto|splice|sockmap|relay] [--on [ADDR:]PORT] "           \
+	"[--alpn PROTOCOL] [--http acme|redirect|proxy|off] "                  \
+	"[--http-target ADDR[:PORT]] [--forwarded]"
 
 static void test_faults_are_quoted_and_placed(void **state)
 {
