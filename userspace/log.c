@@ -133,15 +133,15 @@ static size_t log_text(const struct log_flow *flow,
 {
 	const struct abi_flow_cold *cold = flow->cold;
 	const struct abi_flow_direction *way = flow->hot->direction;
-	char http[16] = "";
+	char http[8] = "-";
 	int length;
 
 	if (cold->http_status)
-		snprintf(http, sizeof(http), " http=%u", cold->http_status);
+		snprintf(http, sizeof(http), "%u", cold->http_status);
 	length = snprintf(
 		line, size,
 		"flow id=%llu client=%s local=%s listener=%s name=%s alpn=%s "
-		"outcome=%s%s route=%s target=%s proxy=%s datapath=%s "
+		"outcome=%s http=%s route=%s target=%s proxy=%s datapath=%s "
 		"bytes_in=%llu bytes_out=%llu packets_in=%llu packets_out=%llu "
 		"hello_ms=%.1f connect_ms=%.1f life_ms=%.1f end=%s%s%s%s\n",
 		(unsigned long long)cold->id, words->client, words->local,

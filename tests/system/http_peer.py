@@ -53,7 +53,7 @@ class Request:
             length = int(self.fields[b"content-length"])
             self.fill(lambda: len(self.raw) >= start + length)
         elif self.fields.get(b"transfer-encoding") == b"chunked":
-            self.fill(lambda: self.raw[start:].endswith(b"0\r\n\r\n"))
+            self.fill(lambda: self.raw[start:].endswith(b"\r\n\r\n"))
         return self.raw[start:]
 
     def send(self, *parts):

@@ -197,7 +197,7 @@ static void test_faults_are_quoted_and_placed(void **state)
 		 "--proxy means nothing with \"reject\""},
 		{"route del a.example 10.0.0.1", 3, 0,
 		 "\"10.0.0.1\" is one word too many: route del NAME [--on "
-		 "[ADDR:]PORT]"},
+		 "[ADDR:]PORT] [--alpn PROTOCOL]"},
 		{"set", 1, 0, "KEY is missing: set KEY VALUE"},
 		{"set colour red", 1, 0,
 		 "\"colour\" is no setting: `set list` shows them all"},
@@ -368,8 +368,8 @@ static void test_faults_name_file_line_and_column(void **state)
 		{"route del a.example\n",
 		 "F:1:7: \"del\" changes what is there, but a file says what "
 		 "is to be there: only \"add\" and \"set\""},
-		{"1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7\n",
-		 "F:1:33: more than 16 words"},
+		{"1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5\n",
+		 "F:1:49: more than 24 words"},
 		{"route add a.example 10.0.0.1\n"
 		 "\n"
 		 "route  add  A.example.  reject\n",
