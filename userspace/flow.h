@@ -252,6 +252,13 @@ int steer_find(struct flow *flow, struct route_query *query,
 /** steer_make_header() - our own PROXY header, where the route wants one. */
 void steer_make_header(struct flow *flow, const struct hello *hello);
 
+/**
+ * steer_hurry() - more of a hello or a request is to come: a client that waits
+ * for an ACK before it sends a small segment (RFC 9293 section 3.7.4) gets one
+ * at once.
+ */
+void steer_hurry(const struct flow *flow);
+
 /** http_read() - read a request's head, find what it gets (http_steer.c). */
 void http_read(struct flow *flow);
 

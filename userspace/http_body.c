@@ -36,8 +36,10 @@ static bool is_text(uint8_t byte)
 static bool expect(struct http_body *body, uint8_t byte, uint8_t wanted,
 		   enum step next)
 {
+	if (byte != wanted)
+		return false;
 	body->step = (uint8_t)next;
-	return byte == wanted;
+	return true;
 }
 
 static bool size_line(struct http_body *body, uint8_t byte)

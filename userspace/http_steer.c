@@ -321,11 +321,12 @@ void http_read(struct flow *flow)
 				   AGENT_BUFFER_BYTES, MSG_PEEK);
 		} while (got < 0 && errno == EINTR);
 		if (got < 0 && errno == EAGAIN)
-			return;
+			break;
 		if (got <= 0) {
 			flow_outcome(flow, ABI_OUTCOME_CLIENT_GONE);
 			flow_end(flow, got ? "reset-by-client" : "closed");
 			return;
 		}
 	} while (http_look(flow, (struct span){thread->buffer, (size_t)got}));
+	steer_hurry(flow);
 }

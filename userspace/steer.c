@@ -270,13 +270,12 @@ static bool steer_look(struct flow *flow)
 	return false;
 }
 
-/* More of the hello is to come: a client that waits for an ACK before it sends
- * a small segment (RFC 9293 section 3.7.4) gets one at once. */
-static void steer_hurry(const struct flow *flow)
+void steer_hurry(const struct flow *flow)
 {
 	int once = 2; /* bit 0 would ask for quick ACKs from here on */
 
-	if (flow->cold->phase == ABI_PHASE_HELLO && flow->opening)
+	if ((flow->cold->phase == ABI_PHASE_HELLO && flow->opening) ||
+	    (flow->cold->phase == ABI_PHASE_REQUEST && flow->scan.offset))
 		setsockopt(flow->end[FLOW_CLIENT].fd, IPPROTO_TCP, TCP_QUICKACK,
 			   &once, sizeof(once));
 }

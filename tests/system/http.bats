@@ -416,7 +416,7 @@ requests() {
 	snictl set http-request-timeout 500ms
 	client <<-'END'
 		c = connect("192.0.2.1", port=80)
-		c.send(b"GET / HTTP/1.1\r\nHost: one.te")
+		c.send(b"GET / HTTP/1.1\r\nHost: one.")
 		c.expect(b"HTTP/1.1 408 Request Timeout\r\n")
 		c = connect("192.0.2.1", port=80)
 		c.expect_fin()
