@@ -93,7 +93,6 @@ static bool keep_candidate(void *context, const struct abi_route_key *key,
 	struct explanation *found = context;
 	char name[PATTERN_TEXT_SIZE], on[ADDR_TEXT_SIZE];
 	char targets[CONFIG_ROW_SIZE], alpn[ABI_ALPN_MAX + 1];
-	bool forwards = route && route->action == ABI_ACTION_FORWARD;
 	struct pattern shown = *pattern;
 	json_t *candidate;
 
@@ -109,7 +108,9 @@ static bool keep_candidate(void *context, const struct abi_route_key *key,
 		"target", route ? config_route_targets(route, targets) : NULL,
 		"proxy", route ? words_proxy[route->proxy] : NULL, "datapath",
 		route ? words_datapath[route->datapath] : NULL, "http",
-		forwards ? words_http[route->http] : NULL);
+		route && route->action == ABI_ACTION_FORWARD
+			? words_http[route->http]
+			: NULL);
 	json_array_append_new(found->candidates, candidate);
 	if (route && !found->taken) {
 		found->taken = candidate;

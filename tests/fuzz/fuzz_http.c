@@ -33,6 +33,11 @@ static bool same(struct span a, struct span b)
 	       (!a.length || !memcmp(a.data, b.data, a.length));
 }
 
+static bool same_body(const struct http_body *a, const struct http_body *b)
+{
+	return a->framing == b->framing && a->left == b->left;
+}
+
 /* What the backend makes of what it is sent. */
 static void check_forwarded(const struct http_request *request,
 			    const uint8_t *head, size_t length)
@@ -54,7 +59,7 @@ static void check_forwarded(const struct http_request *request,
 	REQUIRE(same(request->authority, again.authority));
 	REQUIRE(request->minor == again.minor);
 	REQUIRE(request->websocket == again.websocket);
-	REQUIRE(!memcmp(&request->body, &again.body, sizeof(again.body)));
+	REQUIRE(same_body(&request->body, &again.body));
 }
 
 static void check_request(struct span input)
@@ -104,7 +109,7 @@ static void check_response(struct span input)
 	REQUIRE(http_response_parse((struct span){head, length}, false,
 				    &again));
 	REQUIRE(response.status == again.status);
-	REQUIRE(!memcmp(&response.body, &again.body, sizeof(again.body)));
+	REQUIRE(same_body(&response.body, &again.body));
 }
 
 static enum http_body_status walk_cut(struct span input, size_t piece,
