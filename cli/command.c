@@ -30,8 +30,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 				 "header of whoever connects from there"},
 	[OPTION_LISTEN_HTTP] = {"http", NULL, COMPLETE_NOTHING,
 				"steer plain HTTP requests by their Host, as "
-				"the routes' --http says",
-				"listen"},
+				"the routes' --http says"},
 	[OPTION_TRUST_FORWARDED] = {"trust-forwarded", "PREFIX[,PREFIX...]",
 				    COMPLETE_NOTHING,
 				    "believe what a request from there says of "
@@ -41,8 +40,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 			 "what becomes of plain HTTP requests: ACME "
 			 "challenges go to the target and all else is "
 			 "redirected to https (acme, the default), all is "
-			 "redirected, all goes to the target, or 404",
-			 "route"},
+			 "redirected, all goes to the target, or 404"},
 	[OPTION_HTTP_TARGET] = {"http-target", "ADDR[:PORT]", COMPLETE_NOTHING,
 				"where such requests go, instead of to port "
 				"80 of the targets"},
@@ -392,14 +390,20 @@ bool command_is_noun(const char *word)
 	return false;
 }
 
+/* What --http takes depends on the command. NULL: any. */
+static const char *const option_noun[OPTION_COUNT] = {
+	[OPTION_LISTEN_HTTP] = "listen",
+	[OPTION_HTTP] = "route",
+};
+
 int option_find(const char *noun, const char *name, size_t length)
 {
 	for (int id = 0; id < OPTION_COUNT; id++) {
 		const char *row = option_table[id].name;
 
 		if (strlen(row) == length && !strncmp(row, name, length) &&
-		    (!noun || !option_table[id].noun ||
-		     !strcmp(noun, option_table[id].noun)))
+		    (!noun || !option_noun[id] ||
+		     !strcmp(noun, option_noun[id])))
 			return id;
 	}
 	return -1;

@@ -81,8 +81,6 @@ enum option_id {
 /**
  * struct option_row - a row of option_table.
  * @name:     without the dashes.
- * @noun:     what the name stands for depends on the command: the row counts
- *            behind this noun only; NULL: behind any.
  * @argument: its name in the help; NULL: the option takes none.
  */
 struct option_row {
@@ -90,7 +88,6 @@ struct option_row {
 	const char *argument;
 	enum complete complete;
 	const char *help;
-	const char *noun;
 };
 
 /** option_table - indexed by enum option_id. */
