@@ -245,7 +245,7 @@ lint-shell:
 lint-spelling:
 	git ls-files -co --exclude-standard | \
 		grep -v '^tests/fuzz/seeds/' | \
-		xargs codespell --ignore-words-list=nd,bu,unknow,lsit
+		xargs codespell --ignore-words-list=nd,bu,te,unknow,lsit
 
 lint-manual: $(PAGES)
 	mandoc -Tlint -Wwarning $(PAGES)

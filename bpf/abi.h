@@ -95,6 +95,7 @@ struct abi_prefix {
  *                     [0] the common table, [1] all listeners' own tables.
  *                     A superset while a writer is at work.
  * @scoped_routes:     routes in listeners' own tables; 0 saves the search.
+ * @alpn_routes:       routes for clients who offer a protocol; 0 saves it.
  * @dirty:             0, or the hash of the state file that a writer is just
  *                     putting in force; if it died, the next writer makes the
  *                     maps equal to the file, if that is the one in place.
@@ -110,6 +111,7 @@ struct abi_meta {
 	__u8 hash_key[16];
 	__u64 depths[2][ABI_DEPTH_WORDS];
 	__u64 scoped_routes;
+	__u64 alpn_routes;
 	__u64 dirty;
 	__u32 flow_capacity;
 	__u32 next_listener_id;
@@ -138,6 +140,9 @@ enum abi_setting {
 	ABI_SET_NEW_FLOWS_BURST,
 	ABI_SET_SOURCE_PREFIX_IPV4,
 	ABI_SET_SOURCE_PREFIX_IPV6,
+	ABI_SET_HTTP_REQUEST_TIMEOUT_MS,
+	ABI_SET_HTTP_IDLE_TIMEOUT_MS,
+	ABI_SET_HTTP_HEADER_MAX_BYTES,
 	ABI_SETTING_COUNT
 };
 
@@ -166,11 +171,17 @@ enum abi_edge_hook {
  * @id:            from 1; the scope of the routes of its own table.
  * @trusted_count: prefixes from which a PROXY header is required; none: no
  *                 PROXY header is accepted here.
+ * @forwarder_count: prefixes whose X-Forwarded-For is appended to.
+ * @http:          requests are steered by Host here, not TLS by server name.
  */
 struct abi_listener {
 	__u32 id;
 	__u32 trusted_count;
 	struct abi_prefix trusted[ABI_TRUSTED_MAX];
+	struct abi_prefix forwarder[ABI_TRUSTED_MAX];
+	__u32 forwarder_count;
+	__u8 http;
+	__u8 reserved[3];
 };
 
 /* ---- routes: 64-bit words, memory-mapped, replaced as a whole by rename - */
@@ -203,6 +214,7 @@ enum abi_route_kind {
  * @kind:  enum abi_route_kind.
  * @hash:  SipHash-2-4-128 of the name under abi_meta.hash_key; for a
  *         wildcard, of the domain below it; zero for the kinds without name.
+ *         A route with an ALPN protocol: of name, NUL and protocol.
  */
 struct abi_route_key {
 	__u32 scope;
@@ -223,6 +235,15 @@ enum abi_proxy {
 	ABI_PROXY_V2
 };
 
+/* What becomes of plain requests for a name. */
+enum abi_http {
+	ABI_HTTP_ACME,	   /* challenges to the target, all else redirected */
+	ABI_HTTP_REDIRECT, /* to https */
+	ABI_HTTP_PROXY,	   /* to the target */
+	ABI_HTTP_OFF,	   /* 404 */
+	ABI_HTTP_COUNT
+};
+
 enum abi_datapath {
 	ABI_DATAPATH_AUTO,
 	ABI_DATAPATH_SPLICE,
@@ -236,6 +257,10 @@ enum abi_datapath {
  * @apex:      on a wildcard: it also covers the domain itself (".name").
  * @name:      lower case, no trailing dot, not NUL-terminated; for a
  *             wildcard the domain without the leading "*." or ".".
+ * @http:      enum abi_http.
+ * @forwarded: requests carry Forwarded, RFC 7239.
+ * @http_target: where requests go; family 0: port 80 of the targets.
+ * @alpn:      only for TLS clients who offer this protocol; length 0: all.
  */
 struct abi_route {
 	__u8 action;
@@ -246,6 +271,11 @@ struct abi_route {
 	__u8 name_length;
 	__u8 name[ABI_NAME_MAX + 1];
 	struct abi_endpoint target[ABI_TARGETS_MAX];
+	struct abi_endpoint http_target;
+	__u8 http;
+	__u8 forwarded;
+	__u8 alpn[ABI_ALPN_MAX];
+	__u8 alpn_length;
 };
 
 /**
@@ -267,8 +297,9 @@ struct abi_routes {
 
 /**
  * struct abi_route_record - a struct abi_route without what it does not use;
- * its targets follow, then its name.
+ * its targets follow, then its name, then its ALPN protocol.
  * @gone: no slot names it any more; for those who walk over the records.
+ * @http_target_count: 0 or 1; it follows the other targets.
  */
 struct abi_route_record {
 	struct abi_route_key key;
@@ -279,7 +310,11 @@ struct abi_route_record {
 	__u8 apex;
 	__u8 name_length;
 	__u8 gone;
-	__u8 reserved;
+	__u8 http;
+	__u8 forwarded;
+	__u8 http_target_count;
+	__u8 alpn_length;
+	__u8 reserved[5];
 };
 
 /* ---- flows: two arrays, memory-mapped ----------------------------------- */
@@ -290,13 +325,15 @@ struct abi_route_record {
  */
 enum abi_phase {
 	ABI_PHASE_FREE,
-	ABI_PHASE_HELLO,   /* reading the ClientHello */
-	ABI_PHASE_CONNECT, /* connecting to a target */
-	ABI_PHASE_PREFACE, /* sending PROXY header and hello */
-	ABI_PHASE_RELAY,   /* user space moves the bytes */
-	ABI_PHASE_KERNEL,  /* a sockmap moves them */
-	ABI_PHASE_RETURN,  /* from there back to user space */
-	ABI_PHASE_REFUSE,  /* alert sent, reading what still comes */
+	ABI_PHASE_HELLO,    /* reading the ClientHello */
+	ABI_PHASE_REQUEST,  /* reading the head of an HTTP request */
+	ABI_PHASE_CONNECT,  /* connecting to a target */
+	ABI_PHASE_PREFACE,  /* sending PROXY header and hello */
+	ABI_PHASE_EXCHANGE, /* passing on a request and its response */
+	ABI_PHASE_RELAY,    /* user space moves the bytes */
+	ABI_PHASE_KERNEL,   /* a sockmap moves them */
+	ABI_PHASE_RETURN,   /* from there back to user space */
+	ABI_PHASE_REFUSE,   /* alert sent, reading what still comes */
 	ABI_PHASE_COUNT
 };
 
@@ -316,6 +353,9 @@ enum abi_outcome {
 	ABI_OUTCOME_LIMITED,
 	ABI_OUTCOME_BANNED,
 	ABI_OUTCOME_CLIENT_GONE,
+	ABI_OUTCOME_REDIRECTED,
+	ABI_OUTCOME_HTTP_ON_TLS, /* a request where TLS is spoken */
+	ABI_OUTCOME_TLS_ON_HTTP,
 	ABI_OUTCOME_COUNT
 };
 
@@ -408,6 +448,7 @@ struct abi_flow_hot {
  * @name_length: 0: no server name.
  * @route_offset, @route_apex: where in @name the domain of a wildcard route
  *             begins, and whether it is a ".domain".
+ * @http_status: of the response to a request, 0: none, or no HTTP.
  * @why:       enum abi_why, beside @datapath.
  */
 struct abi_flow_cold {
@@ -436,8 +477,9 @@ struct abi_flow_cold {
 	__u32 thread;
 	__u8 route_offset;
 	__u8 route_apex;
+	__u16 http_status;
 	__u8 why;
-	__u8 reserved[1];
+	__u8 reserved[7];
 };
 
 /* ---- route_stats: hash by abi_route_key --------------------------------- */
@@ -473,14 +515,13 @@ struct abi_route_stats {
  */
 struct abi_counters {
 	__u64 accepted;
-	__u64 outcome[16];
+	__u64 outcome[18];
 	__u64 datapath[4];
 	__u64 bytes[2];
 	__u64 accept_pauses;
 	__u64 connect_failures;
 	__u64 returns;
 	__u64 limited[ABI_LIMIT_COUNT];
-	__u64 reserved[2];
 };
 
 /* ---- bans and never-ban prefixes: LPM tries ----------------------------- */
@@ -560,23 +601,23 @@ struct abi_edge_counts {
 
 _Static_assert(sizeof(struct abi_endpoint) == 20, "abi_endpoint");
 _Static_assert(sizeof(struct abi_prefix) == 20, "abi_prefix");
-_Static_assert(sizeof(struct abi_meta) == 112, "abi_meta");
+_Static_assert(sizeof(struct abi_meta) == 120, "abi_meta");
 _Static_assert(sizeof(struct abi_settings) == 256, "abi_settings");
 _Static_assert(ABI_SETTING_COUNT <= 32, "abi_settings");
-_Static_assert(sizeof(struct abi_listener) == 168, "abi_listener");
+_Static_assert(sizeof(struct abi_listener) == 336, "abi_listener");
 _Static_assert(sizeof(struct abi_route_key) == 24, "abi_route_key");
-_Static_assert(sizeof(struct abi_route) == 420, "abi_route");
+_Static_assert(sizeof(struct abi_route) == 458, "abi_route");
 _Static_assert(sizeof(struct abi_routes) == 64, "abi_routes");
-_Static_assert(sizeof(struct abi_route_record) == 32, "abi_route_record");
+_Static_assert(sizeof(struct abi_route_record) == 40, "abi_route_record");
 _Static_assert(sizeof(struct abi_flow_direction) == 64, "abi_flow_direction");
 _Static_assert(sizeof(struct abi_flow_hot) == 128, "abi_flow_hot");
-_Static_assert(sizeof(struct abi_flow_cold) == 464, "abi_flow_cold");
+_Static_assert(sizeof(struct abi_flow_cold) == 472, "abi_flow_cold");
 _Static_assert(sizeof(struct abi_route_stats) == 64, "abi_route_stats");
 _Static_assert(sizeof(struct abi_counters) == 256, "abi_counters");
 _Static_assert(sizeof(struct abi_prefix_key) == 24, "abi_prefix_key");
 _Static_assert(sizeof(struct abi_ban) == 24, "abi_ban");
 _Static_assert(sizeof(struct abi_edge) == 64, "abi_edge");
 _Static_assert(sizeof(struct abi_edge_counts) == 16, "abi_edge_counts");
-_Static_assert(ABI_OUTCOME_COUNT <= 16, "abi_counters");
+_Static_assert(ABI_OUTCOME_COUNT <= 18, "abi_counters");
 
 #endif

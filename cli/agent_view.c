@@ -82,19 +82,31 @@ static json_t *holder_object(const struct holder *holder)
 			 (int)holder->pid, "command", holder->command);
 }
 
+static json_t *prefixes_object(const struct abi_prefix *prefix, uint32_t count)
+{
+	char text[ADDR_TEXT_SIZE];
+	json_t *array = json_array();
+
+	for (uint32_t i = 0; i < count; i++)
+		json_array_append_new(array, json_string(addr_format_prefix(
+						     &prefix[i], text)));
+	return array;
+}
+
 json_t *agent_listener_object(const struct listener *listener,
 			      const struct listener_view *view)
 {
 	char text[ADDR_TEXT_SIZE];
-	json_t *trusted = json_array();
 
-	for (uint32_t i = 0; i < listener->value.trusted_count; i++)
-		json_array_append_new(
-			trusted, json_string(addr_format_prefix(
-					 &listener->value.trusted[i], text)));
 	addr_format_listener(&listener->endpoint, text);
-	return json_pack(
-		"{s:s, s:o, s:o, s:o, s:o}", "listen", text, "accept_proxy",
-		trusted, "state", object_text(view->state), "error",
-		object_text(view->why), "holder", holder_object(&view->holder));
+	return json_pack("{s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "listen", text,
+			 "http", listener->value.http, "accept_proxy",
+			 prefixes_object(listener->value.trusted,
+					 listener->value.trusted_count),
+			 "trust_forwarded",
+			 prefixes_object(listener->value.forwarder,
+					 listener->value.forwarder_count),
+			 "state", object_text(view->state), "error",
+			 object_text(view->why), "holder",
+			 holder_object(&view->holder));
 }

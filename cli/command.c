@@ -28,6 +28,28 @@ const struct option_row option_table[OPTION_COUNT] = {
 				 COMPLETE_NOTHING,
 				 "take the client's address from the PROXY "
 				 "header of whoever connects from there"},
+	[OPTION_LISTEN_HTTP] = {"http", NULL, COMPLETE_NOTHING,
+				"steer plain HTTP requests by their Host, as "
+				"the routes' --http says"},
+	[OPTION_TRUST_FORWARDED] = {"trust-forwarded", "PREFIX[,PREFIX...]",
+				    COMPLETE_NOTHING,
+				    "believe what a request from there says of "
+				    "clients before it (X-Forwarded-For, "
+				    "Forwarded), and append to it"},
+	[OPTION_HTTP] = {"http", "acme|redirect|proxy|off", COMPLETE_HTTP,
+			 "what becomes of plain HTTP requests: ACME "
+			 "challenges go to the target and all else is "
+			 "redirected to https (acme, the default), all is "
+			 "redirected, all goes to the target, or 404"},
+	[OPTION_HTTP_TARGET] = {"http-target", "ADDR[:PORT]", COMPLETE_NOTHING,
+				"where such requests go, instead of to port "
+				"80 of the targets"},
+	[OPTION_FORWARDED] = {"forwarded", NULL, COMPLETE_NOTHING,
+			      "tell of the client in a Forwarded header too "
+			      "(RFC 7239)"},
+	[OPTION_ALPN] = {"alpn", "PROTOCOL", COMPLETE_NOTHING,
+			 "only TLS clients who offer this protocol, before the "
+			 "name's route for all, such as acme-tls/1"},
 	[OPTION_CLIENT] = {"client", "ADDR", COMPLETE_CLIENT,
 			   "all flows of this client"},
 	[OPTION_NAME] = {"name", "NAME", COMPLETE_FLOW_NAME,
@@ -52,7 +74,9 @@ const struct option_row option_table[OPTION_COUNT] = {
 #define JSON OPTION_BIT(OPTION_JSON)
 #define ROUTE_OPTIONS                                                          \
 	(OPTION_BIT(OPTION_PROXY) | OPTION_BIT(OPTION_DATAPATH) |              \
-	 OPTION_BIT(OPTION_ON))
+	 OPTION_BIT(OPTION_ON) | OPTION_BIT(OPTION_ALPN) |                     \
+	 OPTION_BIT(OPTION_HTTP) | OPTION_BIT(OPTION_HTTP_TARGET) |            \
+	 OPTION_BIT(OPTION_FORWARDED))
 
 const struct command command_table[] = {
 	{
@@ -60,7 +84,9 @@ const struct command command_table[] = {
 		.verb = "add",
 		.parameter = {{"[ADDR:]PORT", COMPLETE_NOTHING}},
 		.required = 1,
-		.options = OPTION_BIT(OPTION_ACCEPT_PROXY),
+		.options = OPTION_BIT(OPTION_ACCEPT_PROXY) |
+			   OPTION_BIT(OPTION_LISTEN_HTTP) |
+			   OPTION_BIT(OPTION_TRUST_FORWARDED),
 		.help = "listen on a port, on all addresses or on one",
 		.details = "Without an agent this changes what the next agent "
 			   "will open. Where the port cannot be bound, the "
@@ -118,7 +144,7 @@ const struct command command_table[] = {
 		.verb = "del",
 		.parameter = {{"NAME", COMPLETE_ROUTE}},
 		.required = 1,
-		.options = OPTION_BIT(OPTION_ON),
+		.options = OPTION_BIT(OPTION_ON) | OPTION_BIT(OPTION_ALPN),
 		.help = "take a route away; connections that exist go on",
 		.run = route_change_main,
 	},
@@ -135,7 +161,8 @@ const struct command command_table[] = {
 		.verb = "show",
 		.parameter = {{"NAME", COMPLETE_ROUTE}},
 		.required = 1,
-		.options = JSON | OPTION_BIT(OPTION_ON),
+		.options =
+			JSON | OPTION_BIT(OPTION_ON) | OPTION_BIT(OPTION_ALPN),
 		.help = "show all there is to know of one route",
 		.run = route_show_main,
 	},
@@ -303,7 +330,8 @@ const struct command command_table[] = {
 		.noun = "explain",
 		.parameter = {{"NAME", COMPLETE_NAME}},
 		.required = 1,
-		.options = JSON | OPTION_BIT(OPTION_ON),
+		.options =
+			JSON | OPTION_BIT(OPTION_ON) | OPTION_BIT(OPTION_ALPN),
 		.help = "say which route a connection would take and why, and "
 			"what else nearly matched",
 		.details = "\"none\" stands for a client that sends no server "
@@ -362,12 +390,20 @@ bool command_is_noun(const char *word)
 	return false;
 }
 
-int option_find(const char *name, size_t length)
+/* What --http takes depends on the command. NULL: any. */
+static const char *const option_noun[OPTION_COUNT] = {
+	[OPTION_LISTEN_HTTP] = "listen",
+	[OPTION_HTTP] = "route",
+};
+
+int option_find(const char *noun, const char *name, size_t length)
 {
 	for (int id = 0; id < OPTION_COUNT; id++) {
 		const char *row = option_table[id].name;
 
-		if (strlen(row) == length && !strncmp(row, name, length))
+		if (strlen(row) == length && !strncmp(row, name, length) &&
+		    (!noun || !option_noun[id] ||
+		     !strcmp(noun, option_noun[id])))
 			return id;
 	}
 	return -1;

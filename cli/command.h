@@ -30,6 +30,7 @@ enum complete {
 	COMPLETE_PROXY,
 	COMPLETE_DATAPATH,
 	COMPLETE_ALLOW,
+	COMPLETE_HTTP,
 	COMPLETE_FILE
 };
 
@@ -50,6 +51,12 @@ enum option_id {
 	OPTION_DATAPATH,
 	OPTION_ON,
 	OPTION_ACCEPT_PROXY,
+	OPTION_LISTEN_HTTP,
+	OPTION_TRUST_FORWARDED,
+	OPTION_HTTP,
+	OPTION_HTTP_TARGET,
+	OPTION_FORWARDED,
+	OPTION_ALPN,
 	OPTION_CLIENT,
 	OPTION_NAME,
 	OPTION_DRY_RUN,
@@ -143,9 +150,10 @@ const struct command *command_find(const char *noun, const char *verb);
 
 /**
  * option_find() - by its name without dashes, @length bytes of it.
+ * @noun: of the command, NULL where it has not come yet.
  * Return: enum option_id, or -1.
  */
-int option_find(const char *name, size_t length);
+int option_find(const char *noun, const char *name, size_t length);
 
 /** command_is_noun() - whether any command begins with the word. */
 bool command_is_noun(const char *word);

@@ -73,7 +73,7 @@ static int take_word(struct cursor *cursor, const char *word)
 			cursor->place[cursor->places++] = word;
 		return -1;
 	}
-	id = option_find(word + 2, length - 2);
+	id = option_find(cursor->place[0], word + 2, length - 2);
 	if (id < 0 || !option_table[id].argument)
 		return -1;
 	if (!word[length])
@@ -104,7 +104,8 @@ static void find_cursor(const struct invocation *call, struct cursor *cursor)
 	if (cursor->option >= 0 || strncmp(cursor->word, "--", 2) != 0 ||
 	    !cursor->word[length])
 		return;
-	cursor->option = option_find(cursor->word + 2, length - 2);
+	cursor->option =
+		option_find(cursor->place[0], cursor->word + 2, length - 2);
 	cursor->prefix = cursor->word;
 	cursor->prefix_length = (int)length + 1;
 	cursor->word += length + 1;
@@ -299,6 +300,9 @@ static void offer_kind(const struct cursor *cursor, enum complete kind)
 		offer(cursor, "add");
 		offer(cursor, "del");
 		offer(cursor, "list");
+		return;
+	case COMPLETE_HTTP:
+		offer_words(cursor, words_http);
 		return;
 	case COMPLETE_FILE:
 		offer_files(cursor);

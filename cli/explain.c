@@ -18,6 +18,8 @@
  * @name:       as asked, in normal form; "none", "other".
  * @candidates: in the order of precedence.
  * @taken:      the first that has a route, borrowed from @candidates.
+ * @alpn:       as a list of one, as TLS has it.
+ * @route:      what was taken.
  */
 struct explanation {
 	const struct route_view *view;
@@ -28,6 +30,8 @@ struct explanation {
 	json_t *taken;
 	json_t *near;
 	uint8_t taken_kind;
+	uint8_t alpn[1 + ABI_ALPN_MAX];
+	struct abi_route route;
 };
 
 /* ---- the question ---------------------------------------------------------
@@ -54,6 +58,21 @@ static int parse_question(const char *text, struct explanation *asked,
 	return 0;
 }
 
+static int parse_alpn(const struct invocation *call, struct explanation *asked,
+		      struct error *error)
+{
+	struct abi_route route;
+	int ret = route_view_alpn(call, &route, error);
+
+	if (ret || !route.alpn_length)
+		return ret;
+	asked->alpn[0] = route.alpn_length;
+	memcpy(asked->alpn + 1, route.alpn, route.alpn_length);
+	asked->query.alpn =
+		(struct span){asked->alpn, (size_t)route.alpn_length + 1};
+	return 0;
+}
+
 /* ---- the candidates -------------------------------------------------------
  */
 
@@ -73,26 +92,41 @@ static bool keep_candidate(void *context, const struct abi_route_key *key,
 {
 	struct explanation *found = context;
 	char name[PATTERN_TEXT_SIZE], on[ADDR_TEXT_SIZE];
-	char targets[CONFIG_ROW_SIZE];
+	char targets[CONFIG_ROW_SIZE], alpn[ABI_ALPN_MAX + 1];
 	struct pattern shown = *pattern;
 	json_t *candidate;
 
 	if (route)
 		shown.apex = route->apex;
 	candidate = json_pack(
-		"{s:s, s:s?, s:b, s:b, s:s?, s:s?, s:s?}", "name",
+		"{s:s, s:s?, s:s?, s:b, s:b, s:s?, s:s?, s:s?, s:s?}", "name",
 		pattern_format(&shown, name), "on",
-		scope_text(found->view, key->scope, on), "found", route != NULL,
-		"taken", route && !found->taken, "target",
-		route ? config_route_targets(route, targets) : NULL, "proxy",
-		route ? words_proxy[route->proxy] : NULL, "datapath",
-		route ? words_datapath[route->datapath] : NULL);
+		scope_text(found->view, key->scope, on), "alpn",
+		route && route->alpn_length ? config_route_alpn(route, alpn)
+					    : NULL,
+		"found", route != NULL, "taken", route && !found->taken,
+		"target", route ? config_route_targets(route, targets) : NULL,
+		"proxy", route ? words_proxy[route->proxy] : NULL, "datapath",
+		route ? words_datapath[route->datapath] : NULL, "http",
+		route && route->action == ABI_ACTION_FORWARD
+			? words_http[route->http]
+			: NULL);
 	json_array_append_new(found->candidates, candidate);
 	if (route && !found->taken) {
 		found->taken = candidate;
 		found->taken_kind = key->kind;
+		found->route = *route;
 	}
 	return false;
+}
+
+/* Of a listener whose requests are steered by Host. */
+static bool asks_http(const struct explanation *asked)
+{
+	const struct listener *on = listener_list_find(
+		&asked->view->maps.listeners, asked->view->on_id);
+
+	return on && on->value.http;
 }
 
 static const char *reason(const struct explanation *found)
@@ -108,6 +142,8 @@ static const char *reason(const struct explanation *found)
 
 	if (found->taken)
 		return reasons[found->taken_kind];
+	if (asks_http(found))
+		return "no route matches: the client gets the answer 404";
 	if (found->query.kind == ROUTE_QUERY_NOT_TLS)
 		return "no route matches: the connection is closed";
 	return "no route matches: the client gets the alert "
@@ -209,11 +245,13 @@ static void print_candidates(const json_t *candidates)
 		bool taken = json_is_true(json_object_get(row, "taken"));
 		const char *on = text_of(row, "on");
 		const char *target = text_of(row, "target");
+		const char *alpn = text_of(row, "alpn");
 
-		output_field(label, "%s%s%s%s: %s%s%s",
+		output_field(label, "%s%s%s%s%s%s: %s%s%s",
 			     taken ? output_tone(TONE_GOOD) : "",
-			     text_of(row, "name"), on ? " on " : "",
-			     on ? on : "", target ? target : "no route",
+			     text_of(row, "name"), alpn ? " with ALPN " : "",
+			     alpn ? alpn : "", on ? " on " : "", on ? on : "",
+			     target ? target : "no route",
 			     !target ? ""
 			     : taken ? ", taken"
 				     : ", not needed",
@@ -222,8 +260,9 @@ static void print_candidates(const json_t *candidates)
 	}
 }
 
-static void print_page(const json_t *answer)
+static void print_page(const struct explanation *asked, const json_t *answer)
 {
+	char text[CONFIG_ROW_SIZE];
 	const json_t *route = json_object_get(answer, "route");
 	const json_t *near = json_object_get(answer, "near");
 	const char *on = text_of(answer, "on"), *label = "Near";
@@ -237,6 +276,9 @@ static void print_page(const json_t *answer)
 			     text_of(route, "datapath"));
 	else
 		output_field("Route", "none");
+	if (text_of(route, "http"))
+		output_field("HTTP", "%s",
+			     route_view_http(&asked->route, text));
 	output_field("Why", "%s", text_of(answer, "why"));
 	print_candidates(json_object_get(answer, "candidates"));
 	for (size_t i = 0; i < json_array_size(near); i++) {
@@ -277,6 +319,8 @@ int explain_main(const struct invocation *call, struct error *error)
 	int ret = parse_question(call->argument[0], &asked, error);
 
 	if (!ret)
+		ret = parse_alpn(call, &asked, error);
+	if (!ret)
 		ret = route_view_open(call, &view, error);
 	if (ret)
 		return ret;
@@ -285,6 +329,6 @@ int explain_main(const struct invocation *call, struct error *error)
 		return -ENOMEM;
 	if (call->option[OPTION_JSON])
 		return output_json(json_incref(answer));
-	print_page(answer);
+	print_page(&asked, answer);
 	return 0;
 }

@@ -67,9 +67,8 @@ int listen_del_main(const struct invocation *call, struct error *error)
  */
 
 static const struct column columns[] = {
-	{"LISTEN", COLUMN_TEXT},
-	{"STATE", COLUMN_CUT},
-	{"ACCEPT-PROXY", COLUMN_CUT},
+	{"LISTEN", COLUMN_TEXT}, {"KIND", COLUMN_TEXT},
+	{"STATE", COLUMN_CUT},	 {"ACCEPT-PROXY", COLUMN_CUT},
 	{NULL, COLUMN_TEXT},
 };
 
@@ -102,9 +101,10 @@ static void list_one(struct listing *listing, const struct listener *listener,
 	listing_row(listing,
 		    (const char *const[]){
 			    addr_format_listener(&listener->endpoint, port),
+			    listener->value.http ? "http" : "tls",
 			    agent_listener_text(&view, state), trusted});
 	if (view.state)
-		listing_tone(listing, 1, view.why ? TONE_BAD : TONE_GOOD);
+		listing_tone(listing, 2, view.why ? TONE_BAD : TONE_GOOD);
 }
 
 int listen_list_main(const struct invocation *call, struct error *error)

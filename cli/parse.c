@@ -72,7 +72,7 @@ static int read_option(struct scan *scan, char *word)
 	size_t length = strcspn(word + 2, "=");
 	char *value = word[2 + length] ? word + 2 + length + 1 : NULL;
 	const struct option_row *row;
-	int id = option_find(word + 2, length);
+	int id = option_find(scan->place[0], word + 2, length);
 	bool own;
 
 	if (id < 0)

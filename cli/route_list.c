@@ -43,21 +43,29 @@ static json_t *route_object(const struct route_view *view,
 		[ABI_ACTION_REJECT] = "reject",
 		[ABI_ACTION_DROP] = "drop",
 	};
+	const struct abi_route *route = &row->route;
 	char name[PATTERN_TEXT_SIZE], on[ADDR_TEXT_SIZE];
+	char alpn[ABI_ALPN_MAX + 1];
+	bool forwards = route->action == ABI_ACTION_FORWARD;
 	struct route_figures figures;
 
 	route_view_figures(view, row, &figures);
 	addr_format_listener(&row->on, on);
+	config_route_alpn(route, alpn);
 	return json_pack(
-		"{s:s, s:o, s:s, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o}",
+		"{s:s, s:o, s:o, s:s, s:o, s:s, s:s, s:o, s:o, s:b, s:I, s:I, "
+		"s:I, s:I, s:I, s:o}",
 		"name", config_route_name(row, name), "on",
-		object_text(row->scoped ? on : NULL), "action",
+		object_text(row->scoped ? on : NULL), "alpn",
+		object_text(route->alpn_length ? alpn : NULL), "action",
 		actions[row->route.action], "targets",
 		targets_object(&row->route), "proxy",
 		words_proxy[row->route.proxy], "datapath",
-		words_datapath[row->route.datapath], "live",
-		(json_int_t)figures.live, "finished",
-		(json_int_t)figures.stats.flows, "bytes_in",
+		words_datapath[row->route.datapath], "http",
+		object_text(forwards ? words_http[route->http] : NULL),
+		"http_target", object_endpoint(&route->http_target),
+		"forwarded", route->forwarded, "live", (json_int_t)figures.live,
+		"finished", (json_int_t)figures.stats.flows, "bytes_in",
 		(json_int_t)figures.bytes[ABI_FROM_CLIENT], "bytes_out",
 		(json_int_t)figures.bytes[ABI_FROM_BACKEND], "failures",
 		(json_int_t)figures.stats.failures, "last_failure",
@@ -89,6 +97,7 @@ static const char *failure_text(const struct abi_route_stats *stats, char *text)
 static const struct column columns[] = {
 	{"NAME", COLUMN_TEXT},	  {"TARGET", COLUMN_CUT},
 	{"PROXY", COLUMN_TEXT},	  {"DATAPATH", COLUMN_SPARE},
+	{"HTTP", COLUMN_SPARE},	  {"ALPN", COLUMN_TEXT},
 	{"ON", COLUMN_TEXT},	  {"LIVE", COLUMN_NUMBER},
 	{"BYTES", COLUMN_NUMBER}, {"LAST FAILURE", COLUMN_CUT},
 	{NULL, COLUMN_TEXT},
@@ -100,6 +109,8 @@ static void list_one(struct listing *listing, const struct route_view *view,
 	char name[PATTERN_TEXT_SIZE], on[ADDR_TEXT_SIZE] = "";
 	char targets[CONFIG_ROW_SIZE], failure[FAILURE_SIZE];
 	char live[OUTPUT_AMOUNT_SIZE], bytes[OUTPUT_AMOUNT_SIZE];
+	char alpn[ABI_ALPN_MAX + 1];
+	bool forwards = row->route.action == ABI_ACTION_FORWARD;
 	struct route_figures figures;
 
 	if (listing->json) {
@@ -116,10 +127,12 @@ static void list_one(struct listing *listing, const struct route_view *view,
 			    config_route_name(row, name),
 			    config_route_targets(&row->route, targets),
 			    words_proxy[row->route.proxy],
-			    words_datapath[row->route.datapath], on, live,
+			    words_datapath[row->route.datapath],
+			    forwards ? words_http[row->route.http] : "",
+			    config_route_alpn(&row->route, alpn), on, live,
 			    bytes, failure_text(&figures.stats, failure)});
 	if (figures.stats.failure_ns)
-		listing_tone(listing, 7, TONE_BAD);
+		listing_tone(listing, 9, TONE_BAD);
 }
 
 int route_list_main(const struct invocation *call, struct error *error)
@@ -152,9 +165,14 @@ static void show_page(const struct route_view *view,
 	output_field("Listener", "%s",
 		     row->scoped ? addr_format_listener(&row->on, text)
 				 : "any");
+	if (row->route.alpn_length)
+		output_field("ALPN", "%s",
+			     config_route_alpn(&row->route, text));
 	output_field("Target", "%s", config_route_targets(&row->route, text));
 	output_field("PROXY", "%s", words_proxy[row->route.proxy]);
 	output_field("Data path", "%s", words_datapath[row->route.datapath]);
+	if (row->route.action == ABI_ACTION_FORWARD)
+		output_field("HTTP", "%s", route_view_http(&row->route, text));
 	output_field("Connections", "%" PRIu64 " live, %llu finished",
 		     figures.live, figures.stats.flows);
 	output_field("Bytes", "%s from clients, %s from backends",
@@ -225,7 +243,7 @@ static int parse_name(const struct invocation *call, struct config_route *like,
 	like->route.apex = pattern.apex;
 	like->route.name_length = pattern.name.length;
 	memcpy(like->route.name, pattern.name.text, pattern.name.length);
-	return 0;
+	return route_view_alpn(call, &like->route, error);
 }
 
 int route_show_main(const struct invocation *call, struct error *error)

@@ -51,6 +51,20 @@ void route_view_done(struct route_view *view);
 bool route_view_shows(const struct route_view *view,
 		      const struct config_route *route);
 
+/**
+ * route_view_alpn() - read --alpn, where it is given.
+ * Return: 0, or -EINVAL with a sentence.
+ */
+int route_view_alpn(const struct invocation *call, struct abi_route *route,
+		    struct error *error);
+
+/**
+ * route_view_http() - a sentence about what becomes of plain requests.
+ * @text: at least CONFIG_ROW_SIZE bytes.
+ * Return: @text.
+ */
+const char *route_view_http(const struct abi_route *route, char *text);
+
 /** route_view_figures() - of one route. */
 void route_view_figures(const struct route_view *view,
 			const struct config_route *route,

@@ -207,7 +207,9 @@ static void thread_go_on(struct thread *thread)
 			relay_pump(flow);
 		} else if (flow->cold->phase == ABI_PHASE_RETURN) {
 			redirect_step(flow);
-		} else {
+		} else if (flow->cold->phase == ABI_PHASE_EXCHANGE) {
+			http_pump(flow);
+		} else if (flow->cold->phase == ABI_PHASE_FREE) {
 			flow->next_again = thread->ended;
 			thread->ended = flow;
 		}

@@ -68,7 +68,14 @@ int config_compare_routes(const void *a, const void *b)
 							  : right_length);
 	if (!order)
 		order = (int)left_length - (int)right_length;
-	return order ? order : (int)left->kind - (int)right->kind;
+	if (!order)
+		order = (int)left->kind - (int)right->kind;
+	if (!order)
+		order = (int)left->route.alpn_length -
+			(int)right->route.alpn_length;
+	return order ? order
+		     : memcmp(left->route.alpn, right->route.alpn,
+			      left->route.alpn_length);
 }
 
 /* State files are sorted; only what people write, or a map holds, is not. */

@@ -82,7 +82,7 @@ int config_append_listener(struct config *config,
 void config_sort(struct config *config);
 
 /**
- * config_find_route() - the route with that kind, name and table; @like's
+ * config_find_route() - the route with that kind, name, ALPN and table; @like's
  * other members do not count, nor does apex.
  * Return: NULL if there is none; valid until @config changes.
  */

@@ -60,11 +60,10 @@ static bool arrives(const struct abi_endpoint *target,
 }
 
 static int check_target(const struct config *config,
-			const struct config_route *route, size_t index,
-			const struct config_locals *locals,
-			struct config_finding *ret_finding, struct error *error)
+			const struct config_route *route,
+			const struct abi_endpoint *target,
+			const struct config_locals *locals, struct error *error)
 {
-	const struct abi_endpoint *target = &route->route.target[index];
 	char text[ADDR_TEXT_SIZE], at[ADDR_TEXT_SIZE], name[PATTERN_TEXT_SIZE];
 
 	for (size_t i = 0; i < config->listener_count; i++) {
@@ -72,7 +71,6 @@ static int check_target(const struct config *config,
 
 		if (!arrives(target, listener, locals))
 			continue;
-		note(ret_finding, route->line, CONFIG_ROLE_TARGET, index);
 		return error_set(
 			error, EXIT_FAILED, EINVAL,
 			"\"%s\" is our own listener %s: connections "
@@ -85,6 +83,29 @@ static int check_target(const struct config *config,
 	return 0;
 }
 
+/* Where requests go. With "acme" and no target of its own a loop is only a
+ * reason to redirect the challenges too: many routes have no use for them. */
+static int check_http_target(const struct config *config,
+			     const struct config_route *route,
+			     const struct config_locals *locals,
+			     struct error *error)
+{
+	int status = 0;
+
+	if (route->route.http_target.family)
+		return check_target(config, route, &route->route.http_target,
+				    locals, error);
+	if (route->route.http != ABI_HTTP_PROXY)
+		return 0;
+	for (size_t i = 0; !status && i < route->route.target_count; i++) {
+		struct abi_endpoint target = route->route.target[i];
+
+		target.port_be = htons(80);
+		status = check_target(config, route, &target, locals, error);
+	}
+	return status;
+}
+
 int config_check_targets(const struct config *config,
 			 const struct config_route *route,
 			 const struct config_locals *locals,
@@ -93,9 +114,17 @@ int config_check_targets(const struct config *config,
 {
 	int status = 0;
 
-	for (size_t i = 0; !status && i < route->route.target_count; i++)
-		status = check_target(config, route, i, locals, ret_finding,
-				      error);
+	for (size_t i = 0; i < route->route.target_count; i++) {
+		status = check_target(config, route, &route->route.target[i],
+				      locals, error);
+		if (status) {
+			note(ret_finding, route->line, CONFIG_ROLE_TARGET, i);
+			return status;
+		}
+	}
+	status = check_http_target(config, route, locals, error);
+	if (status)
+		note(ret_finding, route->line, CONFIG_ROLE_HTTP, 0);
 	return status;
 }
 

@@ -33,7 +33,10 @@ static bool same_listener(const struct config_listener *a,
 {
 	return a->trusted_count == b->trusted_count &&
 	       !memcmp(a->trusted, b->trusted,
-		       a->trusted_count * sizeof(a->trusted[0]));
+		       a->trusted_count * sizeof(a->trusted[0])) &&
+	       a->http == b->http && a->forwarder_count == b->forwarder_count &&
+	       !memcmp(a->forwarder, b->forwarder,
+		       a->forwarder_count * sizeof(a->forwarder[0]));
 }
 
 static void diff_listeners(struct diff *diff)

@@ -11,6 +11,8 @@
 
 /* What stands without a port is TLS. */
 #define TARGET_PORT 443
+/* And where requests go. */
+#define HTTP_PORT 80
 
 static int parse_endpoint(struct config_words *words, struct config_place place,
 			  struct abi_endpoint *ret_endpoint)
@@ -47,11 +49,11 @@ static const char *unusable(const struct abi_endpoint *target)
 	return NULL;
 }
 
-static int parse_target(struct config_words *words, struct config_place piece,
-			struct abi_route *route)
+static int parse_address(struct config_words *words, struct config_place piece,
+			 uint16_t port, struct abi_endpoint *ret_target)
 {
 	struct abi_endpoint target;
-	int status = addr_parse_endpoint(piece.text, TARGET_PORT, &target);
+	int status = addr_parse_endpoint(piece.text, port, &target);
 	const char *reason;
 
 	if (status == -ERANGE)
@@ -70,6 +72,18 @@ static int parse_target(struct config_words *words, struct config_place piece,
 			words, piece.at,
 			"\"%.80s\" cannot be a target: it is %s", piece.text,
 			reason);
+	*ret_target = target;
+	return 0;
+}
+
+static int parse_target(struct config_words *words, struct config_place piece,
+			struct abi_route *route)
+{
+	struct abi_endpoint target;
+	int status = parse_address(words, piece, TARGET_PORT, &target);
+
+	if (status)
+		return status;
 	for (unsigned i = 0; i < route->target_count; i++) {
 		if (!memcmp(&route->target[i], &target, sizeof(target)))
 			return config_words_fail(words, piece.at,
@@ -142,17 +156,66 @@ static int parse_name(struct config_words *words, struct config_route *route)
 	return 0;
 }
 
+/* RFC 7301 allows any bytes; those that a configuration can hold are enough.
+ */
+static int parse_alpn(struct config_words *words, struct abi_route *route)
+{
+	struct config_place place = words->option[CONFIG_OPTION_ALPN];
+	size_t length;
+
+	if (!place.text)
+		return 0;
+	length = strlen(place.text);
+	for (size_t i = 0; i < length; i++) {
+		if (place.text[i] <= ' ' || place.text[i] > '~')
+			length = 0;
+	}
+	if (!length || length > ABI_ALPN_MAX)
+		return config_words_fail(
+			words, place.at,
+			"\"%.80s\" is no ALPN protocol: 1 to %d letters, such "
+			"as acme-tls/1",
+			place.text, ABI_ALPN_MAX);
+	memcpy(route->alpn, place.text, length);
+	route->alpn_length = (uint8_t)length;
+	return 0;
+}
+
+static int parse_http(struct config_words *words, struct abi_route *route)
+{
+	struct config_place target = words->option[CONFIG_OPTION_HTTP_TARGET];
+	int status = parse_choice(words, CONFIG_OPTION_HTTP, words_http,
+				  "acme, redirect, proxy or off", &route->http);
+
+	if (status)
+		return status;
+	route->forwarded = words->option[CONFIG_OPTION_FORWARDED].text != NULL;
+	if (!target.text)
+		return 0;
+	if (route->http == ABI_HTTP_REDIRECT || route->http == ABI_HTTP_OFF)
+		return config_words_fail(
+			words, target.at,
+			"--http-target means nothing with --http %s",
+			words_http[route->http]);
+	return parse_address(words, target, HTTP_PORT, &route->http_target);
+}
+
 static int parse_what_it_does(struct config_words *words,
 			      struct abi_route *route)
 {
-	static const enum config_option idle[] = {CONFIG_OPTION_PROXY,
-						  CONFIG_OPTION_DATAPATH};
+	static const enum config_option idle[] = {
+		CONFIG_OPTION_PROXY,	 CONFIG_OPTION_DATAPATH,
+		CONFIG_OPTION_HTTP,	 CONFIG_OPTION_HTTP_TARGET,
+		CONFIG_OPTION_FORWARDED,
+	};
+	const unsigned idle_count = sizeof(idle) / sizeof(idle[0]);
 	int status;
 
 	status = parse_targets(words, words->operand[1], route);
 	if (status)
 		return status;
-	for (unsigned i = 0; route->action != ABI_ACTION_FORWARD && i < 2; i++)
+	for (unsigned i = 0;
+	     route->action != ABI_ACTION_FORWARD && i < idle_count; i++)
 		if (words->option[idle[i]].text)
 			return config_words_fail(words,
 						 words->option[idle[i]].at,
@@ -161,10 +224,11 @@ static int parse_what_it_does(struct config_words *words,
 						 words->operand[1].text);
 	status = parse_choice(words, CONFIG_OPTION_PROXY, words_proxy,
 			      "off, v1 or v2", &route->proxy);
-	if (status)
-		return status;
-	return parse_choice(words, CONFIG_OPTION_DATAPATH, words_datapath,
-			    "auto, splice, sockmap or relay", &route->datapath);
+	if (!status)
+		status = parse_choice(
+			words, CONFIG_OPTION_DATAPATH, words_datapath,
+			"auto, splice, sockmap or relay", &route->datapath);
+	return status ? status : parse_http(words, route);
 }
 
 static int parse_route(struct config_words *words, struct config_row *row)
@@ -173,6 +237,8 @@ static int parse_route(struct config_words *words, struct config_row *row)
 	int status;
 
 	status = parse_name(words, &row->route);
+	if (!status)
+		status = parse_alpn(words, &row->route.route);
 	if (!status && row->verb != CONFIG_DEL)
 		status = parse_what_it_does(words, &row->route.route);
 	if (status)
@@ -184,8 +250,14 @@ static int parse_route(struct config_words *words, struct config_row *row)
 	return parse_endpoint(words, on, &row->route.on);
 }
 
+/** struct prefixes - a list of them; @count is at most ABI_TRUSTED_MAX. */
+struct prefixes {
+	struct abi_prefix *prefix;
+	uint32_t count;
+};
+
 static int parse_prefix(struct config_words *words, struct config_place piece,
-			struct config_listener *listener)
+			struct prefixes *list)
 {
 	struct abi_prefix prefix;
 	int status = addr_parse_prefix(piece.text, &prefix);
@@ -200,32 +272,56 @@ static int parse_prefix(struct config_words *words, struct config_place piece,
 			"\"%.80s\" is no prefix: ADDR or ADDR/LENGTH, "
 			"like 10.0.0.0/8",
 			piece.text);
-	for (unsigned i = 0; i < listener->trusted_count; i++) {
-		if (!memcmp(&listener->trusted[i], &prefix, sizeof(prefix)))
+	for (unsigned i = 0; i < list->count; i++) {
+		if (!memcmp(&list->prefix[i], &prefix, sizeof(prefix)))
 			return config_words_fail(words, piece.at,
 						 "\"%.80s\" is there twice",
 						 piece.text);
 	}
-	if (listener->trusted_count == ABI_TRUSTED_MAX)
+	if (list->count == ABI_TRUSTED_MAX)
 		return config_words_fail(
 			words, piece.at,
 			"\"%.80s\" is one prefix too many: at most %d",
 			piece.text, ABI_TRUSTED_MAX);
-	listener->trusted[listener->trusted_count++] = prefix;
+	list->prefix[list->count++] = prefix;
 	return 0;
+}
+
+static int parse_prefixes(struct config_words *words, enum config_option option,
+			  struct abi_prefix *prefix, uint32_t *ret_count)
+{
+	struct config_place text = words->option[option], piece;
+	struct prefixes list = {prefix, 0};
+	char buffer[CONFIG_PIECE_SIZE];
+	int status = 0;
+
+	while (!status && config_words_next(&text, buffer, &piece))
+		status = parse_prefix(words, piece, &list);
+	*ret_count = list.count;
+	return status;
 }
 
 static int parse_listener(struct config_words *words,
 			  struct config_listener *listener)
 {
-	struct config_place list = words->option[CONFIG_OPTION_ACCEPT_PROXY],
-			    piece;
-	char buffer[CONFIG_PIECE_SIZE];
-	int status;
+	struct config_place forwarders =
+		words->option[CONFIG_OPTION_TRUST_FORWARDED];
+	int status =
+		parse_endpoint(words, words->operand[0], &listener->endpoint);
 
-	status = parse_endpoint(words, words->operand[0], &listener->endpoint);
-	while (!status && config_words_next(&list, buffer, &piece))
-		status = parse_prefix(words, piece, listener);
+	listener->http = words->option[CONFIG_OPTION_LISTEN_HTTP].text != NULL;
+	if (!status && forwarders.text && !listener->http)
+		return config_words_fail(
+			words, forwarders.at,
+			"--trust-forwarded means nothing without --http");
+	if (!status)
+		status = parse_prefixes(words, CONFIG_OPTION_ACCEPT_PROXY,
+					listener->trusted,
+					&listener->trusted_count);
+	if (!status)
+		status = parse_prefixes(words, CONFIG_OPTION_TRUST_FORWARDED,
+					listener->forwarder,
+					&listener->forwarder_count);
 	return status;
 }
 
@@ -300,6 +396,10 @@ struct config_fault config_row_place(char *const *words, size_t count,
 		break;
 	case CONFIG_ROLE_ON:
 		return sorted.option[CONFIG_OPTION_ON].at;
+	case CONFIG_ROLE_HTTP:
+		if (sorted.option[CONFIG_OPTION_HTTP_TARGET].text)
+			return sorted.option[CONFIG_OPTION_HTTP_TARGET].at;
+		return sorted.option[CONFIG_OPTION_HTTP].at;
 	case CONFIG_ROLE_TARGET:
 		list = sorted.operand[1];
 		for (piece = list; config_words_next(&list, buffer, &piece);

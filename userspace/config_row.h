@@ -12,7 +12,7 @@
 #include "name.h"
 
 /* The most words that any row has, with room to tell one too many. */
-#define CONFIG_ROW_WORDS 16
+#define CONFIG_ROW_WORDS 24
 
 enum config_verb {
 	CONFIG_ADD,
@@ -32,6 +32,9 @@ struct config_listener {
 	struct abi_endpoint endpoint;
 	uint32_t trusted_count;
 	struct abi_prefix trusted[ABI_TRUSTED_MAX];
+	struct abi_prefix forwarder[ABI_TRUSTED_MAX];
+	uint32_t forwarder_count;
+	uint8_t http;
 	uint32_t line;
 };
 
@@ -60,7 +63,7 @@ struct config_setting {
  * @proxy_given: a route's --proxy was there (it defaults to off).
  *
  * With CONFIG_DEL only what names the row is filled: the listener's
- * endpoint; the route's kind, name, apex, scoped and on.
+ * endpoint; the route's kind, name, apex, alpn, scoped and on.
  */
 struct config_row {
 	enum config_verb verb;
@@ -87,10 +90,13 @@ struct config_fault {
  * config_row_parse() - read the words of one row, verb and all:
  *
  *   listen add [ADDR:]PORT [--accept-proxy PREFIX[,PREFIX]...]
+ *         [--http] [--trust-forwarded PREFIX[,PREFIX]...]
  *   listen del [ADDR:]PORT
  *   route add|replace NAME TARGET[,TARGET]... [--proxy off|v1|v2]
  *         [--datapath auto|splice|sockmap|relay] [--on [ADDR:]PORT]
- *   route del NAME [--on [ADDR:]PORT]
+ *         [--alpn PROTOCOL] [--http acme|redirect|proxy|off]
+ *         [--http-target ADDR[:PORT]] [--forwarded]
+ *   route del NAME [--on [ADDR:]PORT] [--alpn PROTOCOL]
  *   set KEY VALUE
  *
  * Options may stand anywhere behind the verb, as "--key value" or
@@ -111,6 +117,7 @@ int config_row_parse(char *const *words, size_t count,
 enum config_role {
 	CONFIG_ROLE_NAME, /* what the row is called: NAME, [ADDR:]PORT, KEY */
 	CONFIG_ROLE_TARGET,
+	CONFIG_ROLE_HTTP, /* --http-target, or --http where there is none */
 	CONFIG_ROLE_ON
 };
 
@@ -123,7 +130,7 @@ struct config_fault config_row_place(char *const *words, size_t count,
 				     enum config_role role, size_t index);
 
 /** CONFIG_ROW_SIZE - the longest row as text, and its NUL. */
-#define CONFIG_ROW_SIZE 1024
+#define CONFIG_ROW_SIZE 1280
 
 /**
  * config_row_format() - the row as config_row_parse() reads it, with its
@@ -140,6 +147,13 @@ size_t config_row_format(const struct config_row *row, char *text);
  * Return: @text.
  */
 const char *config_route_targets(const struct abi_route *route, char *text);
+
+/**
+ * config_route_alpn() - the protocol of its --alpn, "" where there is none.
+ * @text: at least ABI_ALPN_MAX + 1 bytes.
+ * Return: @text.
+ */
+const char *config_route_alpn(const struct abi_route *route, char *text);
 
 /** config_route_pattern() - the name of a route, for pattern_format(). */
 void config_route_pattern(const struct config_route *route,

@@ -24,13 +24,16 @@ static void append(struct text *text, const char *word)
 	text->data[text->length] = '\0';
 }
 
-_Static_assert(sizeof("route replace  --proxy off --datapath sockmap --on ") +
+_Static_assert(sizeof("route replace  --proxy off --datapath sockmap --on  "
+		      "--alpn  --http redirect --http-target  --forwarded") +
 			       PATTERN_TEXT_SIZE +
-			       (ABI_TARGETS_MAX + 1) * ADDR_TEXT_SIZE <
+			       (ABI_TARGETS_MAX + 2) * ADDR_TEXT_SIZE +
+			       ABI_ALPN_MAX <
 		       CONFIG_ROW_SIZE,
 	       "the longest route");
-_Static_assert(sizeof("listen add  --accept-proxy ") +
-			       (ABI_TRUSTED_MAX + 1) * ADDR_TEXT_SIZE <
+_Static_assert(sizeof("listen add  --accept-proxy  --http "
+		      "--trust-forwarded ") +
+			       (2 * ABI_TRUSTED_MAX + 1) * ADDR_TEXT_SIZE <
 		       CONFIG_ROW_SIZE,
 	       "the longest listener");
 
@@ -50,10 +53,27 @@ static void append_targets(struct text *text, const struct abi_route *route)
 	}
 }
 
+static void append_http(struct text *text, const struct abi_route *route)
+{
+	char target[ADDR_TEXT_SIZE];
+
+	if (route->http) {
+		append(text, " --http ");
+		append(text, words_http[route->http]);
+	}
+	if (route->http_target.family) {
+		append(text, " --http-target ");
+		append(text, addr_format_endpoint(&route->http_target, target));
+	}
+	if (route->forwarded)
+		append(text, " --forwarded");
+}
+
 static void append_route(struct text *text, const struct config_route *route,
 			 bool whole)
 {
 	char name[PATTERN_TEXT_SIZE], on[ADDR_TEXT_SIZE];
+	char alpn[ABI_ALPN_MAX + 1];
 
 	append(text, config_route_name(route, name));
 	if (whole) {
@@ -67,6 +87,12 @@ static void append_route(struct text *text, const struct config_route *route,
 	if (whole && route->route.datapath) {
 		append(text, " --datapath ");
 		append(text, words_datapath[route->route.datapath]);
+	}
+	if (whole)
+		append_http(text, &route->route);
+	if (route->route.alpn_length) {
+		append(text, " --alpn ");
+		append(text, config_route_alpn(&route->route, alpn));
 	}
 	if (route->scoped) {
 		append(text, " --on ");
@@ -84,6 +110,13 @@ static void append_listener(struct text *text,
 		append(text, i ? "," : " --accept-proxy ");
 		append(text,
 		       addr_format_prefix(&listener->trusted[i], address));
+	}
+	if (whole && listener->http)
+		append(text, " --http");
+	for (unsigned i = 0; whole && i < listener->forwarder_count; i++) {
+		append(text, i ? "," : " --trust-forwarded ");
+		append(text,
+		       addr_format_prefix(&listener->forwarder[i], address));
 	}
 }
 
@@ -134,6 +167,13 @@ const char *config_route_targets(const struct abi_route *route, char *text)
 	struct text out = {text, 0};
 
 	append_targets(&out, route);
+	return text;
+}
+
+const char *config_route_alpn(const struct abi_route *route, char *text)
+{
+	memcpy(text, route->alpn, route->alpn_length);
+	text[route->alpn_length] = '\0';
 	return text;
 }
 

@@ -11,14 +11,27 @@ const char *const config_option_names[CONFIG_OPTION_COUNT] = {
 	[CONFIG_OPTION_PROXY] = "--proxy",
 	[CONFIG_OPTION_DATAPATH] = "--datapath",
 	[CONFIG_OPTION_ON] = "--on",
+	[CONFIG_OPTION_LISTEN_HTTP] = "--http",
+	[CONFIG_OPTION_TRUST_FORWARDED] = "--trust-forwarded",
+	[CONFIG_OPTION_HTTP] = "--http",
+	[CONFIG_OPTION_HTTP_TARGET] = "--http-target",
+	[CONFIG_OPTION_FORWARDED] = "--forwarded",
+	[CONFIG_OPTION_ALPN] = "--alpn",
 };
 
 #define ROUTE_OPTIONS                                                          \
 	(1U << CONFIG_OPTION_PROXY | 1U << CONFIG_OPTION_DATAPATH |            \
-	 1U << CONFIG_OPTION_ON)
+	 1U << CONFIG_OPTION_ON | 1U << CONFIG_OPTION_HTTP |                   \
+	 1U << CONFIG_OPTION_HTTP_TARGET | 1U << CONFIG_OPTION_FORWARDED |     \
+	 1U << CONFIG_OPTION_ALPN)
 #define ROUTE_USAGE                                                            \
 	"NAME TARGET[,TARGET...] [--proxy off|v1|v2] "                         \
-	"[--datapath auto|splice|sockmap|relay] [--on [ADDR:]PORT]"
+	"[--datapath auto|splice|sockmap|relay] [--on [ADDR:]PORT] "           \
+	"[--alpn PROTOCOL] [--http acme|redirect|proxy|off] "                  \
+	"[--http-target ADDR[:PORT]] [--forwarded]"
+
+/* Those that take no value. */
+#define FLAGS (1U << CONFIG_OPTION_LISTEN_HTTP | 1U << CONFIG_OPTION_FORWARDED)
 
 static const struct config_shape shapes[] = {
 	{"listen",
@@ -26,8 +39,10 @@ static const struct config_shape shapes[] = {
 	 CONFIG_LISTENER,
 	 CONFIG_ADD,
 	 {"[ADDR:]PORT"},
-	 1U << CONFIG_OPTION_ACCEPT_PROXY,
-	 "listen add [ADDR:]PORT [--accept-proxy PREFIX[,PREFIX...]]"},
+	 1U << CONFIG_OPTION_ACCEPT_PROXY | 1U << CONFIG_OPTION_LISTEN_HTTP |
+		 1U << CONFIG_OPTION_TRUST_FORWARDED,
+	 "listen add [ADDR:]PORT [--accept-proxy PREFIX[,PREFIX...]] [--http] "
+	 "[--trust-forwarded PREFIX[,PREFIX...]]"},
 	{"listen",
 	 "del",
 	 CONFIG_LISTENER,
@@ -54,8 +69,8 @@ static const struct config_shape shapes[] = {
 	 CONFIG_ROUTE,
 	 CONFIG_DEL,
 	 {"NAME"},
-	 1U << CONFIG_OPTION_ON,
-	 "route del NAME [--on [ADDR:]PORT]"},
+	 1U << CONFIG_OPTION_ON | 1U << CONFIG_OPTION_ALPN,
+	 "route del NAME [--on [ADDR:]PORT] [--alpn PROTOCOL]"},
 	{"set",
 	 NULL,
 	 CONFIG_SETTING,
@@ -124,11 +139,12 @@ static int take_option(struct config_words *words, size_t *at)
 	unsigned i;
 
 	for (i = 0; i < CONFIG_OPTION_COUNT; i++) {
-		if (strlen(config_option_names[i]) == length &&
+		if (words->shape->options & 1U << i &&
+		    strlen(config_option_names[i]) == length &&
 		    !memcmp(config_option_names[i], word, length))
 			break;
 	}
-	if (i == CONFIG_OPTION_COUNT || !(words->shape->options & 1U << i))
+	if (i == CONFIG_OPTION_COUNT)
 		return config_words_fail(words, here,
 					 "\"%.80s\" is no option of this: %s",
 					 word, words->shape->usage);
@@ -137,6 +153,16 @@ static int take_option(struct config_words *words, size_t *at)
 		return config_words_fail(words, here, "\"%s\" is there twice",
 					 config_option_names[i]);
 	(*at)++;
+	if (FLAGS & 1U << i) {
+		value->text = "";
+		value->at = here;
+		return word[length]
+			       ? config_words_fail(words, here,
+						   "\"%s\" takes no value: %s",
+						   config_option_names[i],
+						   words->shape->usage)
+			       : 0;
+	}
 	if (word[length]) {
 		value->text = word + length + 1;
 		value->at = (struct config_fault){here.word, length + 1};

@@ -11,10 +11,17 @@ enum config_option {
 	CONFIG_OPTION_PROXY,
 	CONFIG_OPTION_DATAPATH,
 	CONFIG_OPTION_ON,
+	CONFIG_OPTION_LISTEN_HTTP,
+	CONFIG_OPTION_TRUST_FORWARDED,
+	CONFIG_OPTION_HTTP,
+	CONFIG_OPTION_HTTP_TARGET,
+	CONFIG_OPTION_FORWARDED,
+	CONFIG_OPTION_ALPN,
 	CONFIG_OPTION_COUNT
 };
 
-/* "--accept-proxy", indexed by enum config_option. */
+/* "--accept-proxy", indexed by enum config_option. What --http takes depends
+ * on the command. */
 extern const char *const config_option_names[CONFIG_OPTION_COUNT];
 
 #define CONFIG_OPERANDS_MAX 2
@@ -46,7 +53,8 @@ struct config_place {
  * @word, @count, @error: given; @error may be NULL.
  * @shape:   what the command takes.
  * @operand: all that the command takes are there.
- * @option:  @text is NULL for those that are not there.
+ * @option:  @text is NULL for those that are not there; "" for those that
+ *           are there and take no value.
  * @fault:   after a failure.
  */
 struct config_words {

@@ -140,7 +140,8 @@ static void connect_established(struct flow *flow)
 	flow_record_end(flow);
 	/* It is connected: how slowly it reads is its own affair, and no other
 	 * target may get the rest of what it has begun to read. */
-	deadline_set(&flow->thread->deadlines, flow, DEADLINE_IDLE,
+	deadline_set(&flow->thread->deadlines, flow,
+		     flow->is_http ? DEADLINE_EXCHANGE : DEADLINE_IDLE,
 		     flow->thread->now_ns);
 	connect_send(flow);
 }
@@ -190,12 +191,15 @@ void connect_send(struct flow *flow)
 		if (done < 0 && errno == EAGAIN)
 			return;
 		if (done < 0) {
-			flow_reset(flow, "reset-by-backend");
+			flow_lost_backend(flow);
 			return;
 		}
 		opening->sent += (size_t)done;
 	}
 	flow->hot->direction[ABI_FROM_CLIENT].bytes = hello;
 	flow->hot->direction[ABI_FROM_CLIENT].last_ns = flow->thread->now_ns;
-	relay_start(flow);
+	if (flow->is_http)
+		http_begin(flow);
+	else
+		relay_start(flow);
 }

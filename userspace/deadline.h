@@ -11,7 +11,9 @@ struct flow;
 enum deadline {
 	DEADLINE_NONE,
 	DEADLINE_HELLO,	     /* total, from accept to a whole hello */
+	DEADLINE_REQUEST,    /* likewise, to the whole head of a request */
 	DEADLINE_CONNECT,    /* one target */
+	DEADLINE_EXCHANGE,   /* as IDLE, of a request and its response */
 	DEADLINE_IDLE,	     /* from the last byte either way */
 	DEADLINE_HALF_CLOSE, /* from the last byte, once one side ended */
 	DEADLINE_REFUSE,     /* reading on behind an alert */

@@ -102,6 +102,9 @@ static void flow_step(struct flow *flow, enum flow_side side, uint32_t events)
 	case ABI_PHASE_HELLO:
 		steer_read(flow);
 		return;
+	case ABI_PHASE_REQUEST:
+		http_read(flow);
+		return;
 	case ABI_PHASE_CONNECT:
 		if (side == FLOW_BACKEND)
 			connect_ready(flow, events);
@@ -109,12 +112,15 @@ static void flow_step(struct flow *flow, enum flow_side side, uint32_t events)
 			flow_reset(flow, "reset-by-client");
 		return;
 	case ABI_PHASE_PREFACE:
-		if (events & EPOLLERR)
-			flow_reset(flow, side == FLOW_CLIENT
-						 ? "reset-by-client"
-						 : "reset-by-backend");
+		if (events & EPOLLERR && side == FLOW_CLIENT)
+			flow_reset(flow, "reset-by-client");
+		else if (events & EPOLLERR)
+			flow_lost_backend(flow);
 		else if (side == FLOW_BACKEND)
 			connect_send(flow);
+		return;
+	case ABI_PHASE_EXCHANGE:
+		http_ready(flow, side, events);
 		return;
 	case ABI_PHASE_RELAY:
 		relay_ready(flow, side, events);
@@ -167,7 +173,7 @@ static void flow_record_client(struct flow *flow,
 	/* All but the sequence: a reader must not find it even now. */
 	memset((char *)cold + sizeof(cold->sequence), 0,
 	       sizeof(*cold) - sizeof(cold->sequence));
-	cold->phase = ABI_PHASE_HELLO;
+	cold->phase = flow->is_http ? ABI_PHASE_REQUEST : ABI_PHASE_HELLO;
 	cold->id = __atomic_fetch_add(
 		&flow->thread->agent->store.meta->next_flow_id, 1,
 		__ATOMIC_RELAXED);
@@ -242,6 +248,30 @@ bool flow_admit(struct flow *flow)
 	return true;
 }
 
+bool flow_take_header(struct flow *flow, const struct proxy_header *header)
+{
+	struct abi_flow_cold *cold;
+
+	flow->proxy_expected = false;
+	if (!header->local) {
+		cold = flow_record_begin(flow);
+		cold->client = header->info.source;
+		cold->local = header->info.destination;
+		flow_record_end(flow);
+	}
+	return flow_admit(flow);
+}
+
+bool flow_consume(struct flow *flow, enum flow_side side, size_t bytes)
+{
+	ssize_t got;
+
+	do {
+		got = recv(flow->end[side].fd, NULL, bytes, MSG_TRUNC);
+	} while (got < 0 && errno == EINTR);
+	return got == (ssize_t)bytes;
+}
+
 static void flow_set_linger(int fd)
 {
 	/* Close sends a RST and throws away what is queued. */
@@ -272,16 +302,22 @@ void flow_begin(struct thread *thread, struct listening *listening, int fd,
 		.listening = listening,
 		.cold = flow->cold,
 		.hot = hot,
+		.is_http = listening->row.http,
 	};
 	flow_record_client(flow, peer);
-	deadline_set(&thread->deadlines, flow, DEADLINE_HELLO, thread->now_ns);
+	deadline_set(&thread->deadlines, flow,
+		     flow->is_http ? DEADLINE_REQUEST : DEADLINE_HELLO,
+		     thread->now_ns);
 	/* Who stands behind a trusted proxy is known only from its header. */
 	flow->proxy_expected = flow_is_trusted(flow);
 	if (!flow->proxy_expected && !flow_admit(flow))
 		return;
 	/* The hello is often there already. Read first, watch then: what has
 	 * been read is no event any more. */
-	steer_read(flow);
+	if (flow->is_http)
+		http_read(flow);
+	else
+		steer_read(flow);
 	if (flow->cold->phase != ABI_PHASE_FREE &&
 	    thread_watch(thread, &flow->end[FLOW_CLIENT],
 			 EPOLLIN | EPOLLRDHUP | EPOLLET, true)) {
@@ -314,6 +350,22 @@ static void flow_count_packets(struct flow *flow)
 				&size))
 			flow->hot->direction[i].packets = info.tcpi_segs_in;
 	}
+}
+
+void flow_close_backend(struct flow *flow)
+{
+	if (flow->end[FLOW_BACKEND].fd < 0)
+		return;
+	flow_count_packets(flow);
+	close(take_fd(&flow->end[FLOW_BACKEND].fd));
+}
+
+void flow_lost_backend(struct flow *flow)
+{
+	if (flow->is_http)
+		http_refuse(flow, ABI_OUTCOME_CONNECT_FAILED);
+	else
+		flow_reset(flow, "reset-by-backend");
 }
 
 static void flow_account(struct flow *flow, const char *how)
@@ -363,6 +415,7 @@ void flow_end(struct flow *flow, const char *how)
 	if (pair_is_joined(&flow->pair))
 		pair_forget(&flow->pair);
 	flow_forget_opening(flow);
+	http_forget(flow);
 	if (flow->source)
 		limit_leave(&thread->agent->limits, take_pointer(flow->source));
 	deadline_set(&thread->deadlines, flow, DEADLINE_NONE, 0);
@@ -393,6 +446,8 @@ static uint64_t flow_wait_ns(const struct flow *flow)
 {
 	static const enum abi_setting setting[DEADLINE_COUNT] = {
 		[DEADLINE_HELLO] = ABI_SET_HELLO_TIMEOUT_MS,
+		[DEADLINE_REQUEST] = ABI_SET_HTTP_REQUEST_TIMEOUT_MS,
+		[DEADLINE_EXCHANGE] = ABI_SET_HTTP_IDLE_TIMEOUT_MS,
 		[DEADLINE_CONNECT] = ABI_SET_CONNECT_TIMEOUT_MS,
 		[DEADLINE_IDLE] = ABI_SET_IDLE_TIMEOUT_MS,
 		[DEADLINE_HALF_CLOSE] = ABI_SET_HALF_CLOSE_TIMEOUT_MS,
@@ -415,6 +470,7 @@ uint64_t flow_deadline_ns(const struct flow *flow)
 	uint64_t wait_ns = flow_wait_ns(flow);
 
 	if (flow->deadline == DEADLINE_IDLE ||
+	    flow->deadline == DEADLINE_EXCHANGE ||
 	    flow->deadline == DEADLINE_HALF_CLOSE)
 		wait_ns /= FLOW_IDLE_LOOKS;
 	return flow->deadline_from_ns + wait_ns;
@@ -434,23 +490,27 @@ static void flow_expire_idle(struct flow *flow, const char *how)
 			last_ns = way[i].last_ns;
 	}
 	/* BPF's clock may be ahead of this turn's. */
-	if (last_ns + flow_wait_ns(flow) <= thread->now_ns)
-		flow_end(flow, how);
-	else
+	if (last_ns + flow_wait_ns(flow) > thread->now_ns)
 		deadline_set(&thread->deadlines, flow,
 			     (enum deadline)flow->deadline, thread->now_ns);
+	else if (flow->deadline == DEADLINE_EXCHANGE)
+		http_expired(flow);
+	else
+		flow_end(flow, how);
 }
 
 void flow_expire(struct flow *flow)
 {
 	switch ((enum deadline)flow->deadline) {
 	case DEADLINE_HELLO:
+	case DEADLINE_REQUEST:
 		refuse(flow, ABI_OUTCOME_HELLO_TIMEOUT, 0);
 		return;
 	case DEADLINE_CONNECT:
 		connect_expired(flow);
 		return;
 	case DEADLINE_IDLE:
+	case DEADLINE_EXCHANGE:
 		flow_expire_idle(flow, "idle");
 		return;
 	case DEADLINE_HALF_CLOSE:

@@ -15,12 +15,19 @@
  * (an end, a reader that does not keep up); RETURN takes the flow out of it.
  * REFUSE has sent an alert, or nothing, and reads on for a while, so that
  * unread bytes do not turn our close into a RST that destroys the alert.
+ *
+ * On an HTTP listener REQUEST stands for HELLO, and EXCHANGE for RELAY: one
+ * request a connection, so that none is ever sent where another was routed.
+ *
+ *   REQUEST ──► CONNECT ──► PREFACE ──► EXCHANGE ──► REFUSE ──► free
+ *      └───────────┴───────────┴──────────► REFUSE      └─ 101 ─► RELAY
  */
 #ifndef SNICTL_FLOW_H
 #define SNICTL_FLOW_H
 
 #include "agent.h"
 #include "hello.h"
+#include "http_head.h"
 #include "pair.h"
 #include "proxy.h"
 
@@ -61,6 +68,32 @@ enum flow_direction_flags {
 };
 
 /**
+ * struct http - a request that goes to a backend, and its response.
+ * @request, @response: the bodies, from where they stand.
+ * @scan:      of the response's head.
+ * @old:       the client speaks HTTP/1.0.
+ * @cut_off:   the backend takes no more of the request.
+ * @begun:     the response's head is on its way to the client.
+ * @upgraded:  to WebSocket, once @out is sent.
+ * @out:       of a head, what the client has not taken; @out_length bytes, of
+ *             which @out_sent are gone. NULL: nothing.
+ */
+struct http {
+	struct http_body request;
+	struct http_body response;
+	struct http_scan scan;
+	bool is_head;
+	bool old;
+	bool websocket;
+	bool cut_off;
+	bool begun;
+	bool upgraded;
+	uint8_t *out;
+	size_t out_length;
+	size_t out_sent;
+};
+
+/**
  * struct flow - the agent's side of a flow; its figures are in the maps.
  * @end:          the two sockets, by enum flow_side; fd -1: none.
  * @pipe:         by enum abi_direction; NULL while no bytes are in flight.
@@ -82,6 +115,9 @@ enum flow_direction_flags {
  * @refused_bytes: read and thrown away behind a refusal.
  * @proxy_expected: the client's own PROXY header is still to come.
  * @pending:      counts as a pending hello at its source.
+ * @is_http:      it came by an HTTP listener.
+ * @scan:         of its request's head.
+ * @http:         while its request goes to a backend.
  */
 struct flow {
 	struct watch end[2];
@@ -90,6 +126,7 @@ struct flow {
 	struct abi_flow_cold *cold;
 	struct abi_flow_hot *hot;
 	struct opening *opening;
+	struct http *http;
 	struct source *source;
 	struct pipe *pipe[2];
 	struct pair pair;
@@ -113,6 +150,8 @@ struct flow {
 	bool proxy_expected;
 	bool pending;
 	bool is_again;
+	bool is_http;
+	struct http_scan scan;
 };
 
 /**
@@ -176,6 +215,21 @@ bool flow_admit(struct flow *flow);
 /** flow_settle() - the hello is whole: it is no longer pending. */
 void flow_settle(struct flow *flow);
 
+/**
+ * flow_take_header() - the client's PROXY header has come.
+ * Return: false where the flow has ended by it.
+ */
+bool flow_take_header(struct flow *flow, const struct proxy_header *header);
+
+/** flow_consume() - take bytes from a socket that were peeked at. */
+bool flow_consume(struct flow *flow, enum flow_side side, size_t bytes);
+
+/** flow_lost_backend() - it broke before the client got anything of it. */
+void flow_lost_backend(struct flow *flow);
+
+/** flow_close_backend() - the client is still there, the backend not. */
+void flow_close_backend(struct flow *flow);
+
 /** flow_forget_opening() - the hello has been answered for: free its memory. */
 void flow_forget_opening(struct flow *flow);
 
@@ -183,6 +237,56 @@ void flow_forget_opening(struct flow *flow);
 
 /** steer_read() - read the hello, find the route (steer.c). */
 void steer_read(struct flow *flow);
+
+/** steer_keep() - behind what is to be sent first. Return: false: no memory. */
+bool steer_keep(struct flow *flow, const uint8_t *bytes, size_t length);
+
+/**
+ * steer_find() - look the route up, into the opening, and record it.
+ * @hello: NULL where there is none.
+ * Return: 0, -ENOENT or another -errno.
+ */
+int steer_find(struct flow *flow, struct route_query *query,
+	       const struct hello *hello);
+
+/** steer_make_header() - our own PROXY header, where the route wants one. */
+void steer_make_header(struct flow *flow, const struct hello *hello);
+
+/**
+ * steer_hurry() - more of a hello or a request is to come: a client that waits
+ * for an ACK before it sends a small segment (RFC 9293 section 3.7.4) gets one
+ * at once.
+ */
+void steer_hurry(const struct flow *flow);
+
+/** http_read() - read a request's head, find what it gets (http_steer.c). */
+void http_read(struct flow *flow);
+
+/**
+ * http_answer() - end a connection with an answer of our own.
+ * @status:  as in struct http_answer.
+ * @request: NULL where there is none.
+ */
+void http_answer(struct flow *flow, enum abi_outcome outcome, unsigned status,
+		 const struct http_request *request);
+
+/** http_refuse() - refuse(), on an HTTP listener. */
+void http_refuse(struct flow *flow, enum abi_outcome outcome);
+
+/** http_begin() - the backend has the request's head (http_exchange.c). */
+void http_begin(struct flow *flow);
+
+/** http_ready() - one side has news. */
+void http_ready(struct flow *flow, enum flow_side side, uint32_t events);
+
+/** http_pump() - move what can be moved, both ways. */
+void http_pump(struct flow *flow);
+
+/** http_expired() - nothing was moved for too long. */
+void http_expired(struct flow *flow);
+
+/** http_forget() - free what is kept of the exchange. */
+void http_forget(struct flow *flow);
 
 /** connect_next() - try the next target (connect.c). */
 void connect_next(struct flow *flow);
@@ -203,6 +307,13 @@ void connect_send(struct flow *flow);
  */
 void refuse(struct flow *flow, enum abi_outcome outcome,
 	    enum hello_alert alert);
+
+/**
+ * refuse_with() - send these last bytes, and read on for a while.
+ * @length: 0: nothing is sent. They must fit into an empty socket buffer.
+ */
+void refuse_with(struct flow *flow, enum abi_outcome outcome,
+		 const uint8_t *bytes, size_t length);
 
 /** refuse_silently() - no answer at all until a RST at last ("drop"). */
 void refuse_silently(struct flow *flow);

@@ -96,6 +96,7 @@ enum hello_status hello_read(struct hello_reader *reader, struct span wire,
 
 /* TLS alert descriptions that a router sends: RFC 8446 section 6. */
 enum hello_alert {
+	HELLO_ALERT_HANDSHAKE_FAILURE = 40,
 	HELLO_ALERT_DECODE_ERROR = 50,
 	HELLO_ALERT_INTERNAL_ERROR = 80,
 	HELLO_ALERT_UNRECOGNIZED_NAME = 112

@@ -133,16 +133,21 @@ static size_t log_text(const struct log_flow *flow,
 {
 	const struct abi_flow_cold *cold = flow->cold;
 	const struct abi_flow_direction *way = flow->hot->direction;
-	int length = snprintf(
+	char http[8] = "-";
+	int length;
+
+	if (cold->http_status)
+		snprintf(http, sizeof(http), "%u", cold->http_status);
+	length = snprintf(
 		line, size,
 		"flow id=%llu client=%s local=%s listener=%s name=%s alpn=%s "
-		"outcome=%s route=%s target=%s proxy=%s datapath=%s "
+		"outcome=%s http=%s route=%s target=%s proxy=%s datapath=%s "
 		"bytes_in=%llu bytes_out=%llu packets_in=%llu packets_out=%llu "
 		"hello_ms=%.1f connect_ms=%.1f life_ms=%.1f end=%s%s%s%s\n",
 		(unsigned long long)cold->id, words->client, words->local,
 		flow->listener, *words->name ? words->name : "-",
 		*words->alpn ? words->alpn : "-", words_outcome[cold->outcome],
-		*words->route ? words->route : "-",
+		http, *words->route ? words->route : "-",
 		*words->target ? words->target : "-", words_proxy[cold->proxy],
 		cold->datapath ? words_datapath[cold->datapath] : "-",
 		(unsigned long long)flow_bytes(&way[0]),
@@ -162,14 +167,15 @@ static size_t log_json(const struct log_flow *flow,
 	const struct abi_flow_direction *way = flow->hot->direction;
 	size_t length;
 	json_t *object = json_pack(
-		"{sI ss ss ss ss* ss* ss ss* ss* ss ss* sI sI sI sI sf sf sf "
+		"{sI ss ss ss ss* ss* ss so* ss* ss* ss ss* sI sI sI sI sf sf sf "
 		"ss ss*}",
 		"id", (json_int_t)cold->id, "client", words->client, "local",
 		words->local, "listener", flow->listener, "name",
 		*words->name ? words->name : NULL, "alpn",
 		*words->alpn ? words->alpn : NULL, "outcome",
-		words_outcome[cold->outcome], "route",
-		*words->route ? words->route : NULL, "target",
+		words_outcome[cold->outcome], "http",
+		cold->http_status ? json_integer(cold->http_status) : NULL,
+		"route", *words->route ? words->route : NULL, "target",
 		*words->target ? words->target : NULL, "proxy",
 		words_proxy[cold->proxy], "datapath",
 		cold->datapath ? words_datapath[cold->datapath] : NULL,

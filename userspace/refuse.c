@@ -9,21 +9,33 @@
 
 void refuse(struct flow *flow, enum abi_outcome outcome, enum hello_alert alert)
 {
+	uint8_t record[HELLO_ALERT_BYTES];
+
+	if (flow->is_http) {
+		http_refuse(flow, outcome);
+		return;
+	}
+	if (alert)
+		hello_alert_record(alert, flow->opening->reader.record_version,
+				   record);
+	refuse_with(flow, outcome, record, alert ? sizeof(record) : 0);
+}
+
+void refuse_with(struct flow *flow, enum abi_outcome outcome,
+		 const uint8_t *bytes, size_t length)
+{
 	int client = flow->end[FLOW_CLIENT].fd;
 	struct thread *thread = flow->thread;
 
 	flow_outcome(flow, outcome);
 	flow_phase(flow, ABI_PHASE_REFUSE);
-	if (alert) {
-		uint8_t record[HELLO_ALERT_BYTES];
-
-		/* The first bytes we send: they always fit. */
-		hello_alert_record(alert, flow->opening->reader.record_version,
-				   record);
-		(void)send(client, record, sizeof(record), MSG_NOSIGNAL);
-	}
+	/* The first bytes we send, but for a 1xx: they always fit. */
+	if (length)
+		(void)send(client, bytes, length, MSG_NOSIGNAL);
 	shutdown(client, SHUT_WR);
+	flow_close_backend(flow);
 	flow_forget_opening(flow);
+	http_forget(flow);
 	deadline_set(&thread->deadlines, flow, DEADLINE_REFUSE, thread->now_ns);
 	refuse_read(flow);
 }
@@ -36,6 +48,15 @@ void refuse_silently(struct flow *flow)
 	flow_phase(flow, ABI_PHASE_REFUSE);
 	flow_forget_opening(flow);
 	deadline_set(&thread->deadlines, flow, DEADLINE_DROP, thread->now_ns);
+}
+
+/* What has been answered is not refused. */
+static const char *refuse_word(const struct flow *flow)
+{
+	return flow->cold->outcome == ABI_OUTCOME_ROUTED ||
+			       flow->cold->outcome == ABI_OUTCOME_REDIRECTED
+		       ? "closed"
+		       : "refused";
 }
 
 void refuse_read(struct flow *flow)
@@ -51,12 +72,13 @@ void refuse_read(struct flow *flow)
 		if (got < 0 && errno == EAGAIN)
 			return;
 		if (got <= 0) {
-			flow_end(flow, got ? "reset-by-client" : "refused");
+			flow_end(flow,
+				 got ? "reset-by-client" : refuse_word(flow));
 			return;
 		}
 		flow->refused_bytes += (uint32_t)got;
 		if (flow->refused_bytes > REFUSE_BYTES_MAX) {
-			flow_end(flow, "refused");
+			flow_end(flow, refuse_word(flow));
 			return;
 		}
 	}

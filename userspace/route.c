@@ -21,21 +21,39 @@ _Static_assert(crypto_shorthash_siphashx24_KEYBYTES ==
 /* ---- keys --------------------------------------------------------------- */
 
 static void make_key(const struct store *store, uint32_t scope, uint8_t kind,
-		     const char *name, size_t length,
+		     struct span name, struct span alpn,
 		     struct abi_route_key *ret_key)
 {
+	unsigned char both[ABI_NAME_MAX + 1 + ABI_ALPN_MAX];
+
 	*ret_key = (struct abi_route_key){.scope = scope, .kind = kind};
-	if (length)
+	if (alpn.length) {
+		if (name.length)
+			memcpy(both, name.data, name.length);
+		both[name.length] = '\0';
+		memcpy(both + name.length + 1, alpn.data, alpn.length);
+		name = (struct span){both, name.length + 1 + alpn.length};
+	}
+	if (name.length)
 		crypto_shorthash_siphashx24((unsigned char *)ret_key->hash,
-					    (const unsigned char *)name, length,
+					    name.data, name.length,
 					    store->meta->hash_key);
 }
 
 void route_key(const struct store *store, uint32_t scope,
 	       const struct pattern *pattern, struct abi_route_key *ret_key)
 {
-	make_key(store, scope, pattern->kind, pattern->name.text,
-		 pattern->name.length, ret_key);
+	route_key_alpn(store, scope, pattern, (struct span){NULL, 0}, ret_key);
+}
+
+void route_key_alpn(const struct store *store, uint32_t scope,
+		    const struct pattern *pattern, struct span alpn,
+		    struct abi_route_key *ret_key)
+{
+	make_key(store, scope, pattern->kind,
+		 (struct span){(const uint8_t *)pattern->name.text,
+			       pattern->name.length},
+		 alpn, ret_key);
 }
 
 /* ---- the open map ------------------------------------------------------- */
@@ -117,6 +135,7 @@ struct candidate {
 	bool apex; /* only as ".name" */
 	const char *name;
 	size_t length;
+	struct span alpn;
 };
 
 static bool tell(const struct search *search, const struct candidate *at)
@@ -136,20 +155,41 @@ static bool tell(const struct search *search, const struct candidate *at)
 }
 
 /* Returns true where the search is over. */
-static bool look(struct search *search, const struct candidate *at)
+static bool look_at(struct search *search, const struct candidate *at)
 {
 	const struct abi_route_record *found;
 
-	make_key(search->store, at->scope, at->kind, at->name, at->length,
+	make_key(search->store, at->scope, at->kind,
+		 (struct span){(const uint8_t *)at->name, at->length}, at->alpn,
 		 &search->key);
 	found = route_map_find(search->table->map, &search->key);
 	/* The hash finds, the name decides. */
 	if (found && (found->name_length != at->length ||
 		      memcmp(route_map_name(found), at->name, at->length) ||
+		      found->alpn_length != at->alpn.length ||
 		      (at->apex && !found->apex)))
 		found = NULL;
 	search->found = found;
 	return search->visit ? tell(search, at) : found != NULL;
+}
+
+/* First for each protocol that the client offers. */
+static bool look(struct search *search, const struct candidate *at)
+{
+	struct span offers = search->query->alpn;
+	struct candidate with = *at;
+
+	if (!offers.length ||
+	    !__atomic_load_n(&search->store->meta->alpn_routes,
+			     __ATOMIC_RELAXED))
+		return look_at(search, at);
+	for (unsigned i = 0;
+	     i < ROUTE_ALPN_OFFERS && span_take_block(&offers, 1, &with.alpn);
+	     i++) {
+		if (with.alpn.length <= ABI_ALPN_MAX && look_at(search, &with))
+			return true;
+	}
+	return look_at(search, at);
 }
 
 static bool look_nameless(struct search *search, uint32_t scope, uint8_t kind)
@@ -167,7 +207,8 @@ static bool look_wildcards(struct search *search, uint32_t scope)
 	const struct name *name = search->query->name;
 	const char *text = name->text, *end = text + name->length;
 	unsigned labels = name_labels(name) - 1;
-	struct candidate at = {scope, ABI_ROUTE_WILDCARD, true, NULL, 0};
+	struct candidate at = {
+		.scope = scope, .kind = ABI_ROUTE_WILDCARD, .apex = true};
 
 	for (;; labels--, at.apex = false) {
 		uint64_t word =

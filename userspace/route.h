@@ -22,7 +22,11 @@ struct route_table {
 	uint64_t generation;
 };
 
-/** struct route_query - what is known of a connection. */
+/**
+ * struct route_query - what is known of a connection.
+ * @alpn: the client's ProtocolNameList, validated; its first
+ *        ROUTE_ALPN_OFFERS count.
+ */
 struct route_query {
 	uint32_t listener_id;
 	enum route_query_kind {
@@ -31,7 +35,12 @@ struct route_query {
 		ROUTE_QUERY_NOT_TLS
 	} kind;
 	const struct name *name;
+	struct span alpn;
 };
+
+/* Clients offer two or three; a list of thousands is no reason to search for
+ * thousands. */
+#define ROUTE_ALPN_OFFERS 8
 
 /** ROUTE_TABLE_NONE - a table before its first look. */
 #define ROUTE_TABLE_NONE ((struct route_table){0})
@@ -43,7 +52,9 @@ struct route_query {
  *
  * The listener's own table is searched whole, then the common one: exact,
  * wildcards from the longest, then "none" (for a client without name) and
- * "default"; a client that does not speak TLS finds "other" only.
+ * "default"; a client that does not speak TLS finds "other" only. At each of
+ * these a route for a protocol that the client offers, in its order, goes
+ * before the one for all.
  *
  * Thread-safe for different @table. Neither allocates nor, as long as the map
  * is the same, makes a system call; candidates are bounded by abi_meta.depths.
@@ -88,6 +99,11 @@ void route_account_failure(const struct store *store,
  */
 void route_key(const struct store *store, uint32_t scope,
 	       const struct pattern *pattern, struct abi_route_key *ret_key);
+
+/** route_key_alpn() - where one is found that is only for that protocol. */
+void route_key_alpn(const struct store *store, uint32_t scope,
+		    const struct pattern *pattern, struct span alpn,
+		    struct abi_route_key *ret_key);
 
 /**
  * route_stats_read() - what route_account() has kept.

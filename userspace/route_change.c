@@ -61,7 +61,10 @@ static void make_key(const struct store *store,
 	struct pattern pattern;
 
 	config_route_pattern(route, &pattern);
-	route_key(store, scope, &pattern, ret_key);
+	route_key_alpn(
+		store, scope, &pattern,
+		(struct span){route->route.alpn, route->route.alpn_length},
+		ret_key);
 }
 
 static int fill(const struct store *store,
@@ -127,6 +130,7 @@ bool route_has_room(const struct store *store, const struct config_row *row)
 struct masks {
 	uint64_t depths[2][ABI_DEPTH_WORDS];
 	uint64_t scoped;
+	uint64_t alpn;
 };
 
 static struct masks masks_of(const struct config *config)
@@ -139,6 +143,7 @@ static struct masks masks_of(const struct config *config)
 		unsigned bit;
 
 		masks.scoped += route->scoped;
+		masks.alpn += route->route.alpn_length > 0;
 		if (route->kind != ABI_ROUTE_WILDCARD)
 			continue;
 		config_route_pattern(route, &pattern);
@@ -153,7 +158,7 @@ static void store_masks(const struct store *store, const struct masks *masks,
 			bool widen)
 {
 	struct abi_meta *meta = store->meta;
-	uint64_t scoped = masks->scoped;
+	uint64_t scoped = masks->scoped, alpn = masks->alpn;
 
 	for (unsigned i = 0; i < 2 * ABI_DEPTH_WORDS; i++) {
 		__u64 *word =
@@ -167,6 +172,9 @@ static void store_masks(const struct store *store, const struct masks *masks,
 	if (widen && meta->scoped_routes > scoped)
 		scoped = meta->scoped_routes;
 	__atomic_store_n(&meta->scoped_routes, scoped, __ATOMIC_RELEASE);
+	if (widen && meta->alpn_routes > alpn)
+		alpn = meta->alpn_routes;
+	__atomic_store_n(&meta->alpn_routes, alpn, __ATOMIC_RELEASE);
 }
 
 /*

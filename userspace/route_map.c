@@ -15,17 +15,24 @@
 
 /* ---- size --------------------------------------------------------------- */
 
-static uint64_t words_for(unsigned targets, unsigned name_length)
+static uint64_t words_for(unsigned targets, unsigned text_length)
 {
 	size_t bytes = sizeof(struct abi_route_record) +
-		       targets * sizeof(struct abi_endpoint) + name_length;
+		       targets * sizeof(struct abi_endpoint) + text_length;
 
 	return (bytes + sizeof(uint64_t) - 1) / sizeof(uint64_t);
 }
 
+static unsigned targets_of(const struct abi_route_record *record)
+{
+	return record->target_count + (unsigned)record->http_target_count;
+}
+
 uint64_t route_map_record_words(const struct abi_route *route)
 {
-	return words_for(route->target_count, route->name_length);
+	return words_for(route->target_count +
+				 (unsigned)(route->http_target.family != 0),
+			 route->name_length + (unsigned)route->alpn_length);
 }
 
 static uint64_t room_for(uint64_t count)
@@ -125,7 +132,12 @@ const struct abi_route_record *route_map_find(const struct abi_routes *map,
 const char *route_map_name(const struct abi_route_record *record)
 {
 	return (const char *)(record + 1) +
-	       record->target_count * sizeof(struct abi_endpoint);
+	       targets_of(record) * sizeof(struct abi_endpoint);
+}
+
+const char *route_map_alpn(const struct abi_route_record *record)
+{
+	return route_map_name(record) + record->name_length;
 }
 
 void route_map_read(const struct abi_route_record *record,
@@ -138,9 +150,18 @@ void route_map_read(const struct abi_route_record *record,
 		.target_count = record->target_count,
 		.apex = record->apex,
 		.name_length = record->name_length,
+		.http = record->http,
+		.forwarded = record->forwarded,
+		.alpn_length = record->alpn_length,
 	};
 	memcpy(ret_route->target, record + 1,
 	       record->target_count * sizeof(struct abi_endpoint));
+	if (record->http_target_count)
+		memcpy(&ret_route->http_target,
+		       (const struct abi_endpoint *)(record + 1) +
+			       record->target_count,
+		       sizeof(ret_route->http_target));
+	memcpy(ret_route->alpn, route_map_alpn(record), record->alpn_length);
 	memcpy(ret_route->name, route_map_name(record), record->name_length);
 }
 
@@ -154,13 +175,17 @@ route_map_next(const struct abi_routes *map,
 	if (previous)
 		at = (uint64_t)((const uint64_t *)previous -
 				(const uint64_t *)map) +
-		     words_for(previous->target_count, previous->name_length);
+		     words_for(targets_of(previous),
+			       previous->name_length +
+				       (unsigned)previous->alpn_length);
 	while (at < end) {
 		const struct abi_route_record *record = record_at(map, at);
 
 		if (!__atomic_load_n(&record->gone, __ATOMIC_RELAXED))
 			return record;
-		at += words_for(record->target_count, record->name_length);
+		at += words_for(targets_of(record),
+				record->name_length +
+					(unsigned)record->alpn_length);
 	}
 	return NULL;
 }
@@ -182,6 +207,9 @@ static uint64_t append(struct abi_routes *map, const struct abi_route_key *key,
 	struct abi_route_record *record =
 		(struct abi_route_record *)((uint64_t *)map + word);
 	size_t targets = route->target_count * sizeof(struct abi_endpoint);
+	size_t more =
+		route->http_target.family ? sizeof(struct abi_endpoint) : 0;
+	char *behind = (char *)(record + 1);
 
 	*record = (struct abi_route_record){
 		.key = *key,
@@ -191,9 +219,16 @@ static uint64_t append(struct abi_routes *map, const struct abi_route_key *key,
 		.target_count = route->target_count,
 		.apex = route->apex,
 		.name_length = route->name_length,
+		.http = route->http,
+		.forwarded = route->forwarded,
+		.http_target_count = more > 0,
+		.alpn_length = route->alpn_length,
 	};
-	memcpy(record + 1, route->target, targets);
-	memcpy((char *)(record + 1) + targets, route->name, route->name_length);
+	memcpy(behind, route->target, targets);
+	memcpy(behind + targets, &route->http_target, more);
+	memcpy(behind + targets + more, route->name, route->name_length);
+	memcpy(behind + targets + more + route->name_length, route->alpn,
+	       route->alpn_length);
 	__atomic_store_n(&map->next, word + route_map_record_words(route),
 			 __ATOMIC_RELEASE);
 	return word;

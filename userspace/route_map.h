@@ -61,6 +61,9 @@ route_map_next(const struct abi_routes *map,
 /** route_map_name() - a record's name, @record->name_length bytes. */
 const char *route_map_name(const struct abi_route_record *record);
 
+/** route_map_alpn() - likewise, @record->alpn_length bytes. */
+const char *route_map_alpn(const struct abi_route_record *record);
+
 /** route_map_read() - a record as a route. */
 void route_map_read(const struct abi_route_record *record,
 		    struct abi_route *ret_route);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include "http_head.h"
 #include "number.h"
 #include "words.h"
 
@@ -19,6 +20,8 @@
  * about 300 to 2,000: below this cap nobody would get through. */
 #define HELLO_MAX_MIN 512
 #define HELLO_MAX_MAX 65536
+/* Below this cap hardly any browser would get through. */
+#define HTTP_HEADER_MIN 1024
 #define FLOWS_MIN 64
 #define FLOWS_MAX (1 << 20)
 
@@ -78,6 +81,20 @@ const struct setting setting_table[ABI_SETTING_COUNT] = {
 		{"datapath", SETTING_WORD, ABI_DATAPATH_AUTO, 0,
 		 ABI_DATAPATH_COUNT - 1, words_datapath,
 		 "What moves the bytes of routes that leave it open."},
+	[ABI_SET_HTTP_REQUEST_TIMEOUT_MS] =
+		{"http-request-timeout", SETTING_DURATION, 10 * SECOND,
+		 SECOND / 10, HOUR, NULL,
+		 "The time a client of an HTTP listener has, from its connect, "
+		 "for the whole header of its request."},
+	[ABI_SET_HTTP_IDLE_TIMEOUT_MS] =
+		{"http-idle-timeout", SETTING_DURATION, 5 * MINUTE, SECOND, DAY,
+		 NULL,
+		 "How long an HTTP request and its response may pass no "
+		 "byte."},
+	[ABI_SET_HTTP_HEADER_MAX_BYTES] =
+		{"http-header-max", SETTING_BYTES, HTTP_HEAD_DEFAULT,
+		 HTTP_HEADER_MIN, HTTP_HEAD_LIMIT, NULL,
+		 "The longest header of an HTTP request that is read."},
 	[ABI_SET_LOG] =
 		{"log", SETTING_WORD, ABI_LOG_TEXT, 0, ABI_LOG_JSON, words_log,
 		 "The form of the line that each finished connection gets."},

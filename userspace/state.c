@@ -42,9 +42,13 @@ static int load_once(const struct store *store, struct config *config)
 		const struct listener *from = &listeners.row[i];
 		struct config_listener row = {
 			.endpoint = from->endpoint,
-			.trusted_count = from->value.trusted_count};
+			.trusted_count = from->value.trusted_count,
+			.forwarder_count = from->value.forwarder_count,
+			.http = from->value.http};
 
 		memcpy(row.trusted, from->value.trusted, sizeof(row.trusted));
+		memcpy(row.forwarder, from->value.forwarder,
+		       sizeof(row.forwarder));
 		status = config_append_listener(config, &row);
 	}
 	for (int i = 0; i < ABI_SETTING_COUNT; i++)
@@ -111,6 +115,10 @@ static int name_listeners(const struct store *store, const struct config *want,
 		row->value.trusted_count = from->trusted_count;
 		memcpy(row->value.trusted, from->trusted,
 		       sizeof(row->value.trusted));
+		row->value.http = from->http;
+		row->value.forwarder_count = from->forwarder_count;
+		memcpy(row->value.forwarder, from->forwarder,
+		       sizeof(row->value.forwarder));
 	}
 	return 0;
 }

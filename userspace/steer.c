@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include "flow.h"
+#include "http_forward.h"
 #include "listen.h"
 #include "setting.h"
 
@@ -14,7 +15,7 @@
  * browsers with a post-quantum key share send about 1900 bytes. */
 #define STEER_WIRE_BYTES 3072
 
-static bool steer_keep(struct flow *flow, const uint8_t *bytes, size_t length)
+bool steer_keep(struct flow *flow, const uint8_t *bytes, size_t length)
 {
 	struct opening *opening = flow->opening;
 	size_t have = opening ? opening->length : 0;
@@ -56,7 +57,7 @@ static void steer_record_alpn(struct abi_flow_cold *cold, struct span alpn)
 }
 
 /* What the backend is told: only one protocol on offer is a known one. */
-static void steer_make_header(struct flow *flow, const struct hello *hello)
+void steer_make_header(struct flow *flow, const struct hello *hello)
 {
 	struct opening *opening = flow->opening;
 	const struct abi_flow_cold *cold = flow->cold;
@@ -81,6 +82,15 @@ static void steer_make_header(struct flow *flow, const struct hello *hello)
 		(enum abi_proxy)opening->route.proxy, &info, opening->header);
 }
 
+/* All that came, but for the PROXY header. */
+static struct span steer_bytes(const struct flow *flow)
+{
+	const struct opening *opening = flow->opening;
+
+	return (struct span){opening->wire + opening->skip,
+			     opening->length - opening->skip};
+}
+
 static void steer_refuse(struct flow *flow, const struct route_query *query)
 {
 	switch (query->kind) {
@@ -92,7 +102,11 @@ static void steer_refuse(struct flow *flow, const struct route_query *query)
 		refuse(flow, ABI_OUTCOME_NO_SNI, HELLO_ALERT_UNRECOGNIZED_NAME);
 		return;
 	case ROUTE_QUERY_NOT_TLS:
-		refuse(flow, ABI_OUTCOME_NOT_TLS, 0);
+		if (http_looks_like(steer_bytes(flow)))
+			http_answer(flow, ABI_OUTCOME_HTTP_ON_TLS,
+				    HTTP_ANSWER_PLAIN, NULL);
+		else
+			refuse(flow, ABI_OUTCOME_NOT_TLS, 0);
 		return;
 	}
 }
@@ -146,22 +160,31 @@ static void steer_take(struct flow *flow, const struct hello *hello)
 	}
 }
 
-static void steer_route(struct flow *flow, struct route_query *query,
-			const struct hello *hello)
+int steer_find(struct flow *flow, struct route_query *query,
+	       const struct hello *hello)
 {
 	struct thread *thread = flow->thread;
-	struct opening *opening = flow->opening;
 	struct abi_route_key key;
 	int error;
 
 	flow_settle(flow);
 	query->listener_id = flow->listening->row.id;
-	opening->is_tls = hello;
 	steer_record(flow, query, hello);
 	error = route_lookup(&thread->agent->store, &thread->routes, query,
-			     &key, &opening->route);
-	if (!error) {
+			     &key, &flow->opening->route);
+	if (!error)
 		steer_record_route(flow, &key);
+	return error;
+}
+
+static void steer_route(struct flow *flow, struct route_query *query,
+			const struct hello *hello)
+{
+	int error;
+
+	flow->opening->is_tls = hello;
+	error = steer_find(flow, query, hello);
+	if (!error) {
 		steer_take(flow, hello);
 	} else if (error == -ENOENT) {
 		steer_refuse(flow, query);
@@ -174,7 +197,8 @@ static void steer_route(struct flow *flow, struct route_query *query,
 
 static void steer_hello(struct flow *flow, const struct hello *hello)
 {
-	struct route_query query = {.kind = ROUTE_QUERY_NO_NAME};
+	struct route_query query = {.kind = ROUTE_QUERY_NO_NAME,
+				    .alpn = hello->alpn};
 	struct name name;
 
 	if (hello->host_name.length) {
@@ -199,7 +223,6 @@ static bool steer_proxy(struct flow *flow)
 {
 	struct opening *opening = flow->opening;
 	struct proxy_header header;
-	struct abi_flow_cold *cold;
 
 	switch (proxy_parse((struct span){opening->wire, opening->length},
 			    &header)) {
@@ -211,15 +234,8 @@ static bool steer_proxy(struct flow *flow)
 	case PROXY_OK:
 		break;
 	}
-	flow->proxy_expected = false;
 	opening->skip = header.length;
-	if (!header.local) {
-		cold = flow_record_begin(flow);
-		cold->client = header.info.source;
-		cold->local = header.info.destination;
-		flow_record_end(flow);
-	}
-	return flow_admit(flow);
+	return flow_take_header(flow, &header);
 }
 
 /* Look at all that has come. Return: true while more is to be read. */
@@ -233,9 +249,7 @@ static bool steer_look(struct flow *flow)
 	if (flow->proxy_expected && !steer_proxy(flow))
 		return flow->cold->phase == ABI_PHASE_HELLO;
 	switch (hello_read(
-		&opening->reader,
-		(struct span){opening->wire + opening->skip,
-			      opening->length - opening->skip},
+		&opening->reader, steer_bytes(flow),
 		setting_get(&thread->agent->store, ABI_SET_HELLO_MAX_BYTES),
 		thread->message, &hello)) {
 	case HELLO_PARTIAL:
@@ -256,13 +270,12 @@ static bool steer_look(struct flow *flow)
 	return false;
 }
 
-/* More of the hello is to come: a client that waits for an ACK before it sends
- * a small segment (RFC 9293 section 3.7.4) gets one at once. */
-static void steer_hurry(const struct flow *flow)
+void steer_hurry(const struct flow *flow)
 {
 	int once = 2; /* bit 0 would ask for quick ACKs from here on */
 
-	if (flow->cold->phase == ABI_PHASE_HELLO && flow->opening)
+	if ((flow->cold->phase == ABI_PHASE_HELLO && flow->opening) ||
+	    (flow->cold->phase == ABI_PHASE_REQUEST && flow->scan.offset))
 		setsockopt(flow->end[FLOW_CLIENT].fd, IPPROTO_TCP, TCP_QUICKACK,
 			   &once, sizeof(once));
 }

@@ -19,11 +19,15 @@ const char *const words_outcome[ABI_OUTCOME_COUNT] = {
 	[ABI_OUTCOME_LIMITED] = "limited",
 	[ABI_OUTCOME_BANNED] = "banned",
 	[ABI_OUTCOME_CLIENT_GONE] = "client-gone",
+	[ABI_OUTCOME_REDIRECTED] = "redirected",
+	[ABI_OUTCOME_HTTP_ON_TLS] = "http-on-tls",
+	[ABI_OUTCOME_TLS_ON_HTTP] = "tls-on-http",
 };
 
 const char *const words_phase[ABI_PHASE_COUNT] = {
 	[ABI_PHASE_FREE] = "free",	 [ABI_PHASE_HELLO] = "hello",
 	[ABI_PHASE_CONNECT] = "connect", [ABI_PHASE_PREFACE] = "preface",
+	[ABI_PHASE_REQUEST] = "request", [ABI_PHASE_EXCHANGE] = "exchange",
 	[ABI_PHASE_RELAY] = "relay",	 [ABI_PHASE_KERNEL] = "kernel",
 	[ABI_PHASE_RETURN] = "return",	 [ABI_PHASE_REFUSE] = "refuse",
 };
@@ -65,6 +69,13 @@ const char *const words_limit[ABI_LIMIT_COUNT] = {
 	[ABI_LIMIT_SOURCE] = "limited-flows",
 	[ABI_LIMIT_PENDING] = "limited-pending",
 	[ABI_LIMIT_RATE] = "limited-rate",
+};
+
+const char *const words_http[ABI_HTTP_COUNT + 1] = {
+	[ABI_HTTP_ACME] = "acme",
+	[ABI_HTTP_REDIRECT] = "redirect",
+	[ABI_HTTP_PROXY] = "proxy",
+	[ABI_HTTP_OFF] = "off",
 };
 
 int words_find(const char *const *words, const char *word)

@@ -216,10 +216,11 @@ with_default() {
 	wait_for_flow 'name=- outcome=routed route=none'
 }
 
-# First bytes of SSLv2, SSH, HTTP, and of one who waits for an answer to them.
+# First bytes of SSLv2, SSH, and of one who waits for an answer to them.
 not_tls='openings = [bytes.fromhex("802e0100020015000000100100800200800300"
     "8004008005008006004007 00c0"), b"SSH-2.0-OpenSSH_9.2\r\n",
-    b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n", b"PROXY TCP4 ", b"\0"]'
+    b"PROXY TCP4 ", b"\0"]
+http = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"'
 
 @test "SSLv2, SSH, HTTP on the TLS port" {
 	with_default
@@ -229,9 +230,12 @@ not_tls='openings = [bytes.fromhex("802e0100020015000000100100800200800300"
 		for opening in openings:
 		    c = connect("192.0.2.1").send(opening)
 		    c.expect_fin().fin().expect_closed()
+		c = connect("192.0.2.1").send(http).expect(b"HTTP/1.1 400 ")
+		c.expect_line(b"use https://\\n").expect_fin().fin().expect_closed()
 	END
 	wait_for_flow 'outcome=not-tls route=- target=-'
-	assert_equal "$(counter outcomes.not-tls)" $((before + 5))
+	wait_for_flow 'outcome=http-on-tls route=- target=-'
+	assert_equal "$(counter outcomes.not-tls)" $((before + 4))
 }
 
 @test "SSLv2, SSH, HTTP on the TLS port, with a non-TLS action" {
@@ -239,7 +243,7 @@ not_tls='openings = [bytes.fromhex("802e0100020015000000100100800200800300"
 	snictl route add other 198.51.100.11:443
 	client <<-END
 		$not_tls
-		for opening in openings:
+		for opening in openings + [http]:
 		    c = connect("192.0.2.1").send(opening)
 		    c.expect_backend("one").close()
 	END

@@ -432,6 +432,7 @@ takes() {
 		cat <<-'END'
 			Asked:       www.example.com
 			Route:       .example.com to 198.51.100.11:443, PROXY v2, data path auto
+			HTTP:        acme: ACME challenges to 198.51.100.11:80, all else redirected to https
 			Why:         the longest wildcard that covers the name
 			Tried:       www.example.com: no route
 			             .example.com: 198.51.100.11:443, taken

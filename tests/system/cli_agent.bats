@@ -68,7 +68,8 @@ no_flows() {
 	silent listen add 8443
 	listens router 8443
 	run -0 snictl listen list --json
-	jq -e '.[1] == {"listen": "8443", "accept_proxy": [],
+	jq -e '.[1] == {"listen": "8443", "http": false,
+		"accept_proxy": [], "trust_forwarded": [],
 		"state": "listening", "error": null, "holder": null}' <<<"$output"
 	silent listen del 8443
 	run ! listens router 8443

@@ -155,6 +155,18 @@ class Peer:
             fail(f"got {shorten(got)}, not {shorten(data)}")
         return self
 
+    def read_until(self, mark):
+        """All up to @mark, and with it."""
+        data = b""
+        while not data.endswith(mark):
+            data += self.read(1)
+        return data
+
+    def expect_line(self, line):
+        """That line comes, whatever comes before it."""
+        self.read_until(line)
+        return self
+
     def expect_fin(self):
         """A clean end, and no byte before it."""
         got = self.read_all()

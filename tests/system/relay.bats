@@ -35,9 +35,9 @@ setup() {
 		    .write(str(c.name()[1]))
 	END
 	local number='[0-9]+' ms='[0-9]+\.[0-9]'
-	run -0 wait_for_flow "id=$number client=192.0.2.10:$(<"$BATS_TEST_TMPDIR/port") local=192.0.2.1:443 listener=443 name=a.test alpn=h2,http/1.1 outcome=routed route=a.test target=198.51.100.13:443 proxy=off datapath=relay bytes_in=1000 bytes_out=1006 packets_in=$number packets_out=$number hello_ms=$ms connect_ms=$ms life_ms=$ms end=closed"
+	run -0 wait_for_flow "id=$number client=192.0.2.10:$(<"$BATS_TEST_TMPDIR/port") local=192.0.2.1:443 listener=443 name=a.test alpn=h2,http/1.1 outcome=routed http=- route=a.test target=198.51.100.13:443 proxy=off datapath=relay bytes_in=1000 bytes_out=1006 packets_in=$number packets_out=$number hello_ms=$ms connect_ms=$ms life_ms=$ms end=closed"
 	# Nothing else is in it.
-	assert_equal "$(wc -w <<<"$output")" 20
+	assert_equal "$(wc -w <<<"$output")" 21
 }
 
 @test "log: every field of the line, as JSON" {

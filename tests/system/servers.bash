@@ -90,6 +90,23 @@ start_application() {
 	wait_for_port "$1" 8080
 }
 
+# start_plain nginx|apache HOST PORT NAME - plain HTTP; the client's address is
+# what the router says. nginx: $plain_listen (proxy_protocol) and $plain_real
+# (its real_ip_header) may say otherwise than X-Real-IP.
+start_plain() {
+	local folder program
+	server_folder "$2" "$1-http" "$4"
+	fill "$folder" "$1-http.conf" NAME="$4" PORT="$3" \
+		LISTEN="${plain_listen:-}" REAL="${plain_real:-X-Real-IP}" \
+		ROUTER4="${plain_router4:-198.51.100.1}" \
+		ROUTER6="${plain_router6:-2001:db8:2::1}"
+	program=(nginx -p "$folder" -c "$folder/nginx-http.conf")
+	[[ $1 == nginx ]] ||
+		program=(apache2 -DFOREGROUND -f "$folder/apache-http.conf")
+	lab_start --log "$2-$1.log" "$2" "${program[@]}"
+	wait_for_port "$2" "$3"
+}
+
 # start_apache HOST On|Off NAME... - TLS on port 443, with PROXY or without.
 start_apache() {
 	local folder

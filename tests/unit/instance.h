@@ -214,7 +214,7 @@ static inline unsigned look_up(const struct store *store,
 			       const char *text)
 {
 	struct name name = {.length = (uint8_t)strlen(text)};
-	struct route_query query = {listener, ROUTE_QUERY_NAME, &name};
+	struct route_query query = {.listener_id = listener, .name = &name};
 	struct abi_route_key key;
 	struct abi_route route;
 	int status;

@@ -60,7 +60,17 @@ static void test_rows_in_their_normal_form(void **state)
 		{"listen add --accept-proxy=10.1.2.3 [2001:DB8::1]:443",
 		 "listen add [2001:db8::1]:443 --accept-proxy 10.1.2.3/32"},
 		{"listen del 443", NULL},
+		{"listen add 80 --http", NULL},
+		{"listen add 80 --trust-forwarded=10.0.0.0/8,::1 --http",
+		 "listen add 80 --http --trust-forwarded 10.0.0.0/8,::1/128"},
 		{"route add pbx.example.com 10.1.2.3:443", NULL},
+		{"route add a.example 10.0.0.1:443 --http proxy --http-target "
+		 "[::1]:8080 --forwarded --alpn acme-tls/1 --on 8443",
+		 NULL},
+		{"route add a.example 10.0.0.1:443 --http acme --http-target "
+		 "10.0.0.2",
+		 "route add a.example 10.0.0.1:443 --http-target 10.0.0.2:80"},
+		{"route add a.example 10.0.0.1:443 --http off", NULL},
 		{"route add PBX.Example.com. 10.1.2.3",
 		 "route add pbx.example.com 10.1.2.3:443"},
 		{"route add *.example.com reject", NULL},
@@ -106,10 +116,13 @@ static void test_whether_proxy_was_given_is_kept(void **state)
 }
 
 #define USAGE_LISTEN                                                           \
-	"listen add [ADDR:]PORT [--accept-proxy PREFIX[,PREFIX...]]"
+	"listen add [ADDR:]PORT [--accept-proxy PREFIX[,PREFIX...]] [--http] " \
+	"[--trust-forwarded PREFIX[,PREFIX...]]"
 #define USAGE_ROUTE                                                            \
 	"route add NAME TARGET[,TARGET...] [--proxy off|v1|v2] "               \
-	"[--datapath auto|splice|sockmap|relay] [--on [ADDR:]PORT]"
+	"[--datapath auto|splice|sockmap|relay] [--on [ADDR:]PORT] "           \
+	"[--alpn PROTOCOL] [--http acme|redirect|proxy|off] "                  \
+	"[--http-target ADDR[:PORT]] [--forwarded]"
 
 static void test_faults_are_quoted_and_placed(void **state)
 {
@@ -148,6 +161,25 @@ static void test_faults_are_quoted_and_placed(void **state)
 		{"listen add 443 --accept-proxy 10.0.0.0,10.0.0.1,10.0.0.2,"
 		 "10.0.0.3,10.0.0.4,10.0.0.5,10.0.0.6,10.0.0.7,10.0.0.8",
 		 4, 72, "\"10.0.0.8\" is one prefix too many: at most 8"},
+		{"listen add 80 --http --http", 4, 0,
+		 "\"--http\" is there twice"},
+		{"listen add 80 --http=yes", 3, 0,
+		 "\"--http\" takes no value: " USAGE_LISTEN},
+		{"listen add 80 --trust-forwarded ::/0", 4, 0,
+		 "--trust-forwarded means nothing without --http"},
+		{"route add a.example 10.0.0.1 --http maybe", 5, 0,
+		 "\"maybe\" is no http: it is acme, redirect, proxy or off"},
+		{"route add a.example 10.0.0.1 --http off --http-target ::1", 7,
+		 0, "--http-target means nothing with --http off"},
+		{"route add a.example 10.0.0.1 --http-target 0.0.0.0", 5, 0,
+		 "\"0.0.0.0\" cannot be a target: it is the unspecified "
+		 "address"},
+		{"route add a.example reject --http acme", 5, 0,
+		 "--http means nothing with \"reject\""},
+		{"route add a.example 10.0.0.1 --alpn acme-tls/1-or-longer", 5,
+		 0,
+		 "\"acme-tls/1-or-longer\" is no ALPN protocol: 1 to 15 "
+		 "letters, such as acme-tls/1"},
 		{"route add a.example", 3, 0,
 		 "TARGET is missing: " USAGE_ROUTE},
 		{"route add a.example 10.0.0.300", 3, 0,
@@ -194,7 +226,7 @@ static void test_faults_are_quoted_and_placed(void **state)
 		 "--proxy means nothing with \"reject\""},
 		{"route del a.example 10.0.0.1", 3, 0,
 		 "\"10.0.0.1\" is one word too many: route del NAME [--on "
-		 "[ADDR:]PORT]"},
+		 "[ADDR:]PORT] [--alpn PROTOCOL]"},
 		{"set", 1, 0, "KEY is missing: set KEY VALUE"},
 		{"set colour red", 1, 0,
 		 "\"colour\" is no setting: `set list` shows them all"},
@@ -365,8 +397,8 @@ static void test_faults_name_file_line_and_column(void **state)
 		{"route del a.example\n",
 		 "F:1:7: \"del\" changes what is there, but a file says what "
 		 "is to be there: only \"add\" and \"set\""},
-		{"1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7\n",
-		 "F:1:33: more than 16 words"},
+		{"1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5\n",
+		 "F:1:49: more than 24 words"},
 		{"route add a.example 10.0.0.1\n"
 		 "\n"
 		 "route  add  A.example.  reject\n",

@@ -282,7 +282,8 @@ static bool collect(void *context, const struct abi_route_key *key,
 static void test_a_walk_visits_all_candidates_in_order(void **state)
 {
 	struct name name = name_of("a.b.example.com");
-	struct route_query query = {1, ROUTE_QUERY_NAME, &name};
+	struct route_query query = {
+		.listener_id = 1, .kind = ROUTE_QUERY_NAME, .name = &name};
 	struct fixture fixture;
 	char seen[512] = "";
 

@@ -70,6 +70,9 @@ static void test_defaults_are_those_of_the_manual(void **state)
 		{ABI_SET_NEW_FLOWS_BURST, "20"},
 		{ABI_SET_SOURCE_PREFIX_IPV4, "32"},
 		{ABI_SET_SOURCE_PREFIX_IPV6, "64"},
+		{ABI_SET_HTTP_REQUEST_TIMEOUT_MS, "10s"},
+		{ABI_SET_HTTP_IDLE_TIMEOUT_MS, "5m"},
+		{ABI_SET_HTTP_HEADER_MAX_BYTES, "32768"},
 	};
 	char text[SETTING_TEXT_SIZE];
 

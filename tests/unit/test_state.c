@@ -314,7 +314,7 @@ static void *read_on(void *context)
 		struct abi_route_key key;
 		struct abi_route route;
 		struct name name;
-		struct route_query query = {1, ROUTE_QUERY_NAME, &name};
+		struct route_query query = {.listener_id = 1, .name = &name};
 		unsigned version;
 
 		random = random * 1664525 + 1013904223;
@@ -402,7 +402,7 @@ static void *watch_row(void *context)
 	struct reading *reading = context;
 	struct route_table table = ROUTE_TABLE_NONE;
 	struct name name = {.length = 9, .text = "a.example"};
-	struct route_query query = {1, ROUTE_QUERY_NAME, &name};
+	struct route_query query = {.listener_id = 1, .name = &name};
 	struct abi_route_key key;
 	struct abi_route route;
 	unsigned seen = 0;
