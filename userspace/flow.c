@@ -520,7 +520,7 @@ void flow_expire(struct flow *flow)
 		relay_flush(flow);
 		return;
 	case DEADLINE_REFUSE:
-		flow_end(flow, "refused");
+		flow_end(flow, refuse_word(flow));
 		return;
 	case DEADLINE_DROP:
 		flow_reset(flow, "refused");

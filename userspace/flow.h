@@ -321,6 +321,12 @@ void refuse_silently(struct flow *flow);
 /** refuse_read() - throw away what a refused client still sends. */
 void refuse_read(struct flow *flow);
 
+/** relay_choose() - which data path is wanted, while the route is at hand. */
+void relay_choose(struct flow *flow);
+
+/** refuse_word() - how a connection ends that is only read on. */
+const char *refuse_word(const struct flow *flow);
+
 /** relay_start() - both sides are connected: move bytes (relay.c). */
 void relay_start(struct flow *flow);
 

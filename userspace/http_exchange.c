@@ -341,6 +341,7 @@ void http_begin(struct flow *flow)
 {
 	struct abi_flow_cold *cold;
 
+	relay_choose(flow);
 	flow_forget_opening(flow);
 	cold = flow_record_begin(flow);
 	cold->phase = ABI_PHASE_EXCHANGE;

@@ -51,7 +51,7 @@ void refuse_silently(struct flow *flow)
 }
 
 /* What has been answered is not refused. */
-static const char *refuse_word(const struct flow *flow)
+const char *refuse_word(const struct flow *flow)
 {
 	return flow->cold->outcome == ABI_OUTCOME_ROUTED ||
 			       flow->cold->outcome == ABI_OUTCOME_REDIRECTED

@@ -379,15 +379,16 @@ void relay_ready(struct flow *flow, enum flow_side side, uint32_t events)
 }
 
 /* The route's own, else the agent's, else the setting. */
-static uint8_t relay_wanted(const struct flow *flow)
+void relay_choose(struct flow *flow)
 {
 	const struct agent *agent = flow->thread->agent;
 
-	if (flow->opening->route.datapath != ABI_DATAPATH_AUTO)
-		return flow->opening->route.datapath;
-	if (agent->datapath != ABI_DATAPATH_AUTO)
-		return (uint8_t)agent->datapath;
-	return (uint8_t)setting_get(&agent->store, ABI_SET_DATAPATH);
+	flow->datapath = flow->opening->route.datapath;
+	if (flow->datapath == ABI_DATAPATH_AUTO)
+		flow->datapath = (uint8_t)agent->datapath;
+	if (flow->datapath == ABI_DATAPATH_AUTO)
+		flow->datapath =
+			(uint8_t)setting_get(&agent->store, ABI_SET_DATAPATH);
 }
 
 static bool relay_has(const struct flow *flow)
@@ -403,7 +404,9 @@ void relay_start(struct flow *flow)
 	struct thread *thread = flow->thread;
 	struct abi_flow_cold *cold;
 
-	flow->datapath = relay_wanted(flow);
+	/* Behind an upgraded request it has been done already. */
+	if (flow->opening)
+		relay_choose(flow);
 	flow_forget_opening(flow);
 	cold = flow_record_begin(flow);
 	cold->phase = ABI_PHASE_RELAY;

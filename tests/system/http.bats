@@ -328,7 +328,7 @@ requests() {
 		c.send(b"GET /large HTTP/1.1\r\nHost: one.test\r\n\r\n")
 		got = c.read_all()
 		head, body = got.split(b"\r\n\r\n", 1)
-		equal(body == bytes(range(256)) * (1 << 18), True)
+		equal(body == bytes(range(256)) * (1 << 15), True)
 	END
 	wait_for_flow 'name=one.test outcome=routed bytes_in=6710[0-9]+ bytes_out=[0-9]+ end=closed'
 }

@@ -124,11 +124,11 @@ def empty(request):
 
 
 def large(request):
-    """64 MiB of a known pattern."""
+    """8 MiB of a known pattern."""
     piece = bytes(range(256)) * (MEBIBYTE // 256)
     request.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
-                 % (64 * MEBIBYTE))
-    for _ in range(64):
+                 % (8 * MEBIBYTE))
+    for _ in range(8):
         request.send(piece)
 
 
