@@ -17,6 +17,7 @@ An expectation waits for its event; PATIENCE only bounds what would hang.
 """
 
 import array
+import contextlib
 import errno
 import fcntl
 import ipaddress
