@@ -30,14 +30,9 @@ static const char *left(uint64_t expires_ns, char *text)
 /* When it ends, by the clock on the wall as it stands now. */
 static json_t *until(uint64_t expires_ns)
 {
-	uint64_t now_ns = edge_now_ns();
-	uint64_t rest_ns = expires_ns > now_ns ? expires_ns - now_ns : 0;
-
 	if (!expires_ns)
 		return json_null();
-	return json_integer(
-		(json_int_t)time(NULL) +
-		(json_int_t)((rest_ns + SECOND_NS - 1) / SECOND_NS));
+	return json_integer((json_int_t)edge_wall_s(expires_ns));
 }
 
 static json_t *ban_object(const struct ban *ban, uint64_t hits)

@@ -14,6 +14,8 @@
 #include "number.h"
 
 #define SECOND_NS 1000000000ULL
+/* In the year 2514; in ns, it is still 64 bits. */
+#define WALL_MOST_S (UINT32_MAX * 4ULL)
 
 static const struct state_format format = {
 	"# snictl bans ",
@@ -36,11 +38,11 @@ char *ban_file_name(const struct paths *paths, const char *set)
 
 /**
  * struct reading - a bans file while it is being read.
- * @now_s: the wall clock; not before the file was written.
+ * @wall_ns: the wall clock; not before the file was written.
  */
 struct reading {
 	struct ban_list *list;
-	uint64_t now_s;
+	uint64_t wall_ns;
 	uint64_t now_ns;
 };
 
@@ -68,8 +70,7 @@ static int read_ban(struct reading *reading, char *line)
 			ban.all_ports = true;
 		} else if (!strcmp(at, "until")) {
 			at = word(&line);
-			if (!at ||
-			    number_parse(at, 1, UINT32_MAX * 16ULL, &until_s))
+			if (!at || number_parse(at, 1, WALL_MOST_S, &until_s))
 				return -EINVAL;
 		} else if (!strcmp(at, "reason") && line) {
 			ban.reason = line;
@@ -80,11 +81,11 @@ static int read_ban(struct reading *reading, char *line)
 	}
 	/* One that is over is over by the clock that boots anew with 0. */
 	if (until_s)
-		ban.expires_ns =
-			until_s <= reading->now_s
-				? 1
-				: reading->now_ns + (until_s - reading->now_s) *
-							    SECOND_NS;
+		ban.expires_ns = until_s * SECOND_NS <= reading->wall_ns
+					 ? 1
+					 : reading->now_ns +
+						   until_s * SECOND_NS -
+						   reading->wall_ns;
 	return ban_set(reading->list, &ban);
 }
 
@@ -127,10 +128,10 @@ static int read_row(struct reading *reading, char *line)
 			       ? -EINVAL
 			       : ban_allow(reading->list, &prefix);
 	if (strcmp(kind, "written") ||
-	    number_parse(value, 0, UINT32_MAX * 16ULL, &written_s))
+	    number_parse(value, 0, WALL_MOST_S, &written_s))
 		return -EINVAL;
-	if (written_s > reading->now_s)
-		reading->now_s = written_s;
+	if (written_s * SECOND_NS > reading->wall_ns)
+		reading->wall_ns = written_s * SECOND_NS;
 	return 0;
 }
 
@@ -140,7 +141,7 @@ int ban_file_read(const struct paths *paths, struct ban_list *ret_list,
 	AUTO_FREE char *name = ban_file_name(paths, NULL);
 	AUTO_STATE_TEXT text = {0};
 	AUTO_BAN_LIST list = {0};
-	struct reading reading = {&list, (uint64_t)time(NULL), edge_now_ns()};
+	struct reading reading = {&list, edge_wall_ns(), edge_now_ns()};
 	unsigned row = 0;
 	char *rest, *line;
 	int status;
@@ -171,21 +172,13 @@ int ban_file_read(const struct paths *paths, struct ban_list *ret_list,
 
 /* ---- write -------------------------------------------------------------- */
 
-static uint64_t until_s(const struct ban *ban, uint64_t now_s, uint64_t now_ns)
-{
-	uint64_t left_ns =
-		ban->expires_ns > now_ns ? ban->expires_ns - now_ns : 0;
-
-	return now_s + (left_ns + SECOND_NS - 1) / SECOND_NS;
-}
-
 static size_t print(const void *rows, FILE *out)
 {
 	const struct ban_list *list = rows;
-	uint64_t now_s = (uint64_t)time(NULL), now_ns = edge_now_ns();
 	char text[ADDR_TEXT_SIZE];
 
-	fprintf(out, "written %" PRIu64 "\n", now_s);
+	fprintf(out, "written %" PRIu64 "\n",
+		(uint64_t)(edge_wall_ns() / SECOND_NS));
 	for (size_t i = 0; i < list->allowed_count; i++)
 		fprintf(out, "allow %s\n",
 			addr_format_prefix(&list->allowed[i], text));
@@ -198,7 +191,7 @@ static size_t print(const void *rows, FILE *out)
 		fprintf(out, "ban %s", addr_format_prefix(&ban->prefix, text));
 		if (ban->expires_ns)
 			fprintf(out, " until %" PRIu64,
-				until_s(ban, now_s, now_ns));
+				edge_wall_s(ban->expires_ns));
 		if (ban->all_ports)
 			fputs(" all-ports", out);
 		if (*ban->reason)

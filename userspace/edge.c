@@ -15,12 +15,29 @@
 /* The bits of abi_prefix_key.family, which precede the prefix. */
 #define FAMILY_BITS 32
 
-uint64_t edge_now_ns(void)
+static uint64_t now_by(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_BOOTTIME, &now);
+	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
+}
+
+uint64_t edge_now_ns(void)
+{
+	return now_by(CLOCK_BOOTTIME);
+}
+
+uint64_t edge_wall_ns(void)
+{
+	return now_by(CLOCK_REALTIME);
+}
+
+uint64_t edge_wall_s(uint64_t at_ns)
+{
+	/* Modulo 2^64, so the past is right as well. */
+	return (edge_wall_ns() + (at_ns - edge_now_ns()) + SECOND_NS / 2) /
+	       SECOND_NS;
 }
 
 static struct abi_prefix_key prefix_key(const struct abi_prefix *prefix)

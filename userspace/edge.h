@@ -11,6 +11,17 @@
  */
 uint64_t edge_now_ns(void);
 
+/** edge_wall_ns() - CLOCK_REALTIME, in ns since 1970. */
+uint64_t edge_wall_ns(void);
+
+/**
+ * edge_wall_s() - when that is by the clock on the wall, as it stands now.
+ * @at_ns: a time of edge_now_ns(), also of the past.
+ *
+ * Return: seconds since 1970, the nearest: the same at every call.
+ */
+uint64_t edge_wall_s(uint64_t at_ns);
+
 /**
  * edge_ban_get() - the entry of exactly this prefix.
  * Return: 0; -ENOENT; another -errno.

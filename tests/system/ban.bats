@@ -287,7 +287,7 @@ socket.create_connection(("192.0.2.1", 8443), source_address=("192.0.2.11", 0))'
 	run -0 --separate-stderr snictl ban list --json
 	jq -e --argjson until "$until" 'length == 2 and (.[0] |
 		.prefix == "192.0.2.11/32" and .reason == "one two" and
-		.all_ports and .until >= $until and .until <= $until + 2)' \
+		.all_ports and .until == $until)' \
 		<<<"$output"
 	[[ $(snictl ban allow list --json) == *192.0.2.10/32* ]]
 	run -0 snictl ban show 198.19.0.1 --json
