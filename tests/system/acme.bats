@@ -99,6 +99,29 @@ dehydrated_config() {
 	assert_output --partial DNS:pbx.example.com
 }
 
+@test "dehydrated on a backend renews its own certificate by TLS-ALPN-01" {
+	command -v dehydrated >/dev/null || skip "there is no dehydrated"
+	routes <<-'END'
+		listen add 443
+		listen add 14000
+		route add default 192.0.2.10:14000 --on 14000
+		route add pbx.example.com 198.51.100.11:443
+	END
+	local folder=$BATS_TEST_TMPDIR/dehydrated
+	export ALPN=$folder/alpn ALPN_PORT=443
+	dehydrated_config "$folder" CHALLENGETYPE=tls-alpn-01 \
+		"ALPNCERTDIR=$ALPN" "HOOK=$BATS_TEST_DIRNAME/servers/dehydrated-hook"
+	run -0 lab_exec backend1 dehydrated --config "$folder/config" \
+		--register --accept-terms
+	run -0 lab_exec backend1 dehydrated --config "$folder/config" \
+		--cron --domain pbx.example.com
+	run -0 lab_exec backend1 dehydrated --config "$folder/config" \
+		--cron --domain pbx.example.com --force
+	run -0 names "$folder/certs/pbx.example.com/cert.pem"
+	assert_output --partial DNS:pbx.example.com
+	wait_for_flow 'name=pbx.example.com alpn=acme-tls/1 outcome=routed target=198.51.100.11:443'
+}
+
 @test "dehydrated on the router answers TLS-ALPN-01 for a name whose TLS is a backend's" {
 	command -v dehydrated >/dev/null || skip "there is no dehydrated"
 	start_nginx backend1 ssl pbx.example.com
@@ -110,7 +133,7 @@ dehydrated_config() {
 		route add pbx.example.com 127.0.0.1:4443 --alpn acme-tls/1
 	END
 	local folder=$BATS_TEST_TMPDIR/dehydrated
-	export ALPN=$folder/alpn
+	export ALPN=$folder/alpn ALPN_PORT=4443
 	dehydrated_config "$folder" CHALLENGETYPE=tls-alpn-01 \
 		"ALPNCERTDIR=$ALPN" "HOOK=$BATS_TEST_DIRNAME/servers/dehydrated-hook"
 	run -0 lab_exec router dehydrated --config "$folder/config" \

@@ -106,8 +106,12 @@ hooks() {
 	refuses 1 'is not banned' ban show 192.0.2.11
 }
 
-@test "ban add returns when the client's flows have ended, on both sides" {
+# ends_flows DATAPATH - `ban add` does, for those that are on it.
+ends_flows() {
 	local log=held-$BATS_TEST_NUMBER.log
+	[[ $1 == relay || $(path_of "$1" on) == true ]] ||
+		skip "the data path is off: $(path_of "$1" why)"
+	routes <<<"route add a.test 198.51.100.11 --datapath $1"
 	lab_start --log "$log" client python3 -c "$(
 		cat <<-'END'
 			from peer import *
@@ -127,13 +131,28 @@ hooks() {
 	)"
 	wait_until grep -qx ready "$lab_path/log/$log"
 	wait_until flow_count_is 3
+	wait_until established_on "$1" 2
 	silent ban add 192.0.2.11
 	flow_count_is 1
 	[[ $(lab_exec backend1 ss -Htn state established \
 		'sport = :443' | wc -l) == 1 ]]
 	wait_until grep -qx 'done' "$lab_path/log/$log"
 	snictl flow kill --client 192.0.2.10
-	wait_for_flow 'client=192.0.2.11:[0-9]+ outcome=routed end=banned'
+	wait_for_flow "client=192.0.2.11:[0-9]+ outcome=routed datapath=$1 end=banned"
+}
+
+@test "ban add returns when the client's flows have ended, on both sides: relay" {
+	ends_flows relay
+}
+
+@test "ban add returns when the client's flows have ended, on both sides: sockmap" {
+	ends_flows sockmap
+}
+
+# established_on DATAPATH COUNT
+established_on() {
+	[[ $(snictl flow list --json | jq --arg path "$1" \
+		'[.[] | select(.datapath == $path)] | length') == "$2" ]]
 }
 
 flow_count_is() {

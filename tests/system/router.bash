@@ -74,3 +74,9 @@ start_peer() {
 		"$BATS_TEST_DIRNAME/peer.py" serve "$2"
 	wait_until grep -qx ready "$lab_path/log/peer-$1.log"
 }
+
+# path_of NAME KEY - of a data path, in `snictl status`.
+path_of() {
+	snictl status --json | jq -r --arg name "$1" --arg key "$2" \
+		'.datapaths[] | select(.name == $name)[$key]'
+}

@@ -24,12 +24,6 @@ setup() {
 		skip "the data path is off: $(path_of sockmap why)"
 }
 
-# path_of NAME KEY - of a data path, in `snictl status`.
-path_of() {
-	snictl status --json | jq -r --arg name "$1" --arg key "$2" \
-		'.datapaths[] | select(.name == $name)[$key]'
-}
-
 worker() {
 	snictl status --json | jq -e .agent.pid
 }
