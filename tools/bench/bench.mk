@@ -11,7 +11,7 @@ bench_options = $(if $(BENCH),--only $(BENCH)) \
 HANDSHAKE := $(BUILD)/tools/bench/handshake
 
 $(HANDSHAKE): $(HANDSHAKE).o
-	$(link) -lssl -lcrypto
+	$(call link,-lssl -lcrypto)
 
 .PHONY: bench bench-quick bench-check compare profile bench-ready
 bench-ready:
