@@ -110,16 +110,30 @@ static enum relay_status relay_finish(struct relay *relay)
 	return RELAY_FINISHED;
 }
 
+/* A broken flow ends in the sockmap, with what was passed still to be read:
+ * there neither MSG_TRUNC nor splice(2) does what it does with TCP. */
+static bool relay_is_joined(const struct relay *relay)
+{
+	return pair_is_joined(&relay->flow->pair);
+}
+
 /* Take from the source what the sink has got. Should that ever fail, a RST is
- * better than the same bytes twice. */
+ * better than the same bytes twice: nothing more is read. */
 static bool relay_consume(struct relay *relay, size_t bytes)
 {
+	struct flow *flow = relay->flow;
+	bool joined = relay_is_joined(relay);
 	ssize_t got;
 
 	do {
-		got = recv(relay->source->fd, NULL, bytes, MSG_TRUNC);
+		got = recv(relay->source->fd,
+			   joined ? flow->thread->buffer : NULL, bytes,
+			   joined ? 0 : MSG_TRUNC);
 	} while (got < 0 && errno == EINTR);
-	return got == (ssize_t)bytes;
+	if (got == (ssize_t)bytes)
+		return true;
+	flow->direction[relay->direction] |= FLOW_ENDED;
+	return false;
 }
 
 /* The FIN that has been announced comes next: it can go in the same packet.
@@ -229,7 +243,8 @@ static enum relay_status relay_direction(struct relay *relay)
 		return RELAY_DRY;
 	do {
 		if (flow->pipe[direction] ||
-		    flow->direction[direction] & FLOW_BULK)
+		    (flow->direction[direction] & FLOW_BULK &&
+		     !relay_is_joined(relay)))
 			status = relay_splice(relay);
 		else
 			status = relay_copy(relay);

@@ -106,6 +106,39 @@ def switches():
 	traffic_check backend2
 }
 
+@test "a client's RST before a slow backend: what it gets is each byte once" {
+	routes <<<'route add slow.test 127.0.0.1:9000'
+	client router <<-'END'
+		listener = socket.socket()
+		listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+		listener.bind(("127.0.0.1", 9000))
+		listener.listen()
+		listener.settimeout(PATIENCE)
+		c = connect("127.0.0.1").send(hello("slow.test"))
+		backend = Peer(listener.accept()[0]).expect(c.sent)
+		wait_flows(1, phase="kernel")
+		data, taken = os.urandom(16 << 20), 0
+		c.sock.setblocking(False)
+		try:
+		    while taken < len(data):
+		        taken += c.sock.send(data[taken:])
+		except BlockingIOError:
+		    pass
+		wait_flows(1, phase="return")
+		c.reset()
+		got = b""
+		try:
+		    while more := backend.receive():
+		        got += more
+		    fail("a FIN")
+		except ConnectionError:
+		    pass
+		if len(got) < 100000 or not data.startswith(got):
+		    fail(f"{taken} sent, {len(got)} came: {shorten(got)}")
+	END
+	wait_for_flow 'name=slow.test end=reset-by-client'
+}
+
 @test "a flow that is idle in the kernel ends, one that is not goes on" {
 	snictl set idle-timeout 1s
 	client <<-'END'
