@@ -142,19 +142,27 @@ tests: all tools $(UNITS) $(REPLAYS) ## build all that `make test` runs
 
 # ---- tests ------------------------------------------------------------------
 
-.PHONY: deps test check unit seeds system fuzz sanitize coverage
+.PHONY: deps test check unit seeds system test-vm soak fuzz sanitize coverage
 deps: ## install the Debian packages that building, tests and demo need
 	tools/install-deps
 
-test: ## install what it needs, build and pass everything
-	tools/install-deps build demo test lint
-	BUILD=$(BUILD) tests/run builds lint unit seeds system
+PARTS ?= builds lint unit seeds system
+test: ## install what it needs, build and pass everything but test-vm
+	tools/install-deps build demo test lint $(filter vm,$(PARTS))
+	BUILD=$(BUILD) tests/run $(PARTS)
 
 check: ## the quick part of the tests: lint, unit and seeds
 	BUILD=$(BUILD) tests/run lint unit seeds
 
 unit seeds system: ## run one part of the tests (system: F=FILE for one file)
 	BUILD=$(BUILD) FILES="$(F)" tests/run $@
+
+test-vm: ## pairs, agent and traffic on other kernels, in emulated machines
+	tools/install-deps build test vm
+	BUILD=$(BUILD) tests/run vm
+
+soak: tests ## 300,000 connections, and a minute of stalled readers: an hour
+	BUILD=$(BUILD) bats --tap tests/soak
 
 # With clang's own run-time library of sanitizers; see tests/fuzz/README.md.
 FUZZ_SECONDS ?= 60

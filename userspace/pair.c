@@ -49,19 +49,23 @@ static int pair_info(const struct pair *pair, unsigned side,
 		       : 0;
 }
 
-/* Bytes that TCP has ever taken to send, but for a constant. The order makes
- * what is acknowledged in between count too little, never twice. */
+/* Bytes that TCP has ever taken to send, but for a constant: two equal readings
+ * of those that are acknowledged enclose the others'. */
 static int pair_sent(const struct pair *pair, unsigned side, uint64_t *ret_sent)
 {
-	struct tcp_info info;
-	int queued = 0, result = pair_info(pair, side, &info);
+	struct tcp_info before, after;
+	int queued = 0, result = pair_info(pair, side, &after);
 
-	if (result)
-		return result;
-	if (ioctl(pair->fd[side], SIOCOUTQ, &queued))
-		return -errno;
-	*ret_sent = info.tcpi_bytes_acked + (unsigned)queued;
-	return 0;
+	do {
+		before = after;
+		if (!result && ioctl(pair->fd[side], SIOCOUTQ, &queued))
+			result = -errno;
+		if (!result)
+			result = pair_info(pair, side, &after);
+	} while (!result && after.tcpi_bytes_acked != before.tcpi_bytes_acked);
+	if (!result)
+		*ret_sent = after.tcpi_bytes_acked + (unsigned)queued;
+	return result;
 }
 
 /* Bytes of the stream that have ever left TCP's own receive queue, to the
@@ -282,7 +286,9 @@ bool pair_is_drained(const struct pair *pair, unsigned from)
 	return pair_load(&direction->passed) == direction->drained;
 }
 
-static void pair_consume(const struct pair *pair, unsigned from, void *buffer,
+/* Take from the source what the sink has got. Should that ever fail, a RST is
+ * better than the same bytes twice. */
+static bool pair_consume(const struct pair *pair, unsigned from, void *buffer,
 			 size_t bytes)
 {
 	/* A socket in a sockmap has no MSG_TRUNC. */
@@ -292,9 +298,10 @@ static void pair_consume(const struct pair *pair, unsigned from, void *buffer,
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
-			return;
+			return false;
 		bytes -= (size_t)got;
 	}
+	return true;
 }
 
 enum pair_status pair_drain(struct pair *pair, unsigned from, void *buffer,
@@ -330,7 +337,10 @@ enum pair_status pair_drain(struct pair *pair, unsigned from, void *buffer,
 		*ret_moved = 0;
 		return PAIR_BLOCKED;
 	}
-	pair_consume(pair, from, buffer, (size_t)sent);
+	if (!pair_consume(pair, from, buffer, (size_t)sent)) {
+		pair_broken(pair, from);
+		return PAIR_BROKEN;
+	}
 	pair->written[!from] += (uint64_t)sent;
 	/* See the end of sockmap_verdict() for the order. */
 	__atomic_store_n(&direction->drained,

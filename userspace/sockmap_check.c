@@ -17,55 +17,23 @@
 
 /* ---- versions ------------------------------------------------------------ */
 
-/* The first patch level of a series in which, when a socket that segments are
- * redirected to is full, none is lost or sent twice (the fixes are 6.16's),
- * and in which they go to the right socket. */
-static const struct check_series {
-	unsigned major;
-	unsigned minor;
-	unsigned patch;
-} check_series[] = {{6, 1, 148}, {6, 6, 102}, {6, 12, 42}};
-
-/* Debian: "#1 SMP PREEMPT_DYNAMIC Debian 6.1.159-1 (2025-12-30)". */
-static bool check_parse(const char *release, const char *version,
-			struct check_series *ret_kernel)
+/*
+ * Before 6.16 segments were lost or sent twice when the socket that they were
+ * redirected to was full. Stable series have the fix
+ * (6.1.142, 6.6.94, 6.12.34), but tests/vm has met worse there: tcp_collapse()
+ * stops at its BUG_ON() in 6.1.192, and inet_sock_destruct() warns in 6.12.117.
+ */
+int sockmap_check_release(const char *release, struct error *error)
 {
-	const char *debian = strstr(version, "Debian ");
-	const char *text = debian ? debian + strlen("Debian ") : release;
+	unsigned major, minor;
 
-	ret_kernel->patch = 0;
-	return sscanf(text, "%u.%u.%u", &ret_kernel->major, &ret_kernel->minor,
-		      &ret_kernel->patch) >= 2;
-}
-
-int sockmap_check_release(const char *release, const char *version,
-			  struct error *error)
-{
-	struct check_series kernel;
-
-	if (!check_parse(release, version, &kernel))
+	if (sscanf(release, "%u.%u", &major, &minor) != 2 || major > 6 ||
+	    (major == 6 && minor >= 16))
 		return 0;
-	if (kernel.major > 6 || (kernel.major == 6 && kernel.minor >= 16))
-		return 0;
-	for (size_t i = 0; i < sizeof(check_series) / sizeof(check_series[0]);
-	     i++) {
-		const struct check_series *fixed = &check_series[i];
-
-		if (kernel.major != fixed->major ||
-		    kernel.minor != fixed->minor)
-			continue;
-		if (kernel.patch >= fixed->patch)
-			return 0;
-		return error_set(error, EXIT_FAILED, EOPNOTSUPP,
-				 "Linux %u.%u.%u loses data in a sockmap; "
-				 "%u.%u.%u does not",
-				 kernel.major, kernel.minor, kernel.patch,
-				 fixed->major, fixed->minor, fixed->patch);
-	}
 	return error_set(error, EXIT_FAILED, EOPNOTSUPP,
-			 "Linux %u.%u.%u loses data in a sockmap; 6.16 does "
-			 "not",
-			 kernel.major, kernel.minor, kernel.patch);
+			 "it needs Linux 6.16; a sockmap of Linux %u.%u loses "
+			 "data, or upsets the kernel",
+			 major, minor);
 }
 
 /* ---- the rig ------------------------------------------------------------- */
@@ -408,7 +376,7 @@ int sockmap_check(struct error *error)
 		return error_set(error, EXIT_FAILED, flow_hot, "BPF maps: %s",
 				 strerror(-flow_hot));
 	uname(&kernel);
-	result = sockmap_check_release(kernel.release, kernel.version, error);
+	result = sockmap_check_release(kernel.release, error);
 	if (result)
 		return result;
 	check.hot = mmap(NULL, sizeof(*check.hot), PROT_READ | PROT_WRITE,

@@ -6,14 +6,12 @@
 #include "error.h"
 
 /**
- * sockmap_check_release() - whether a kernel is known to lose data.
- * @release, @version: of uname(2). Distributions that keep one release name
- *                     over many stable versions give those in @version.
+ * sockmap_check_release() - whether a kernel's sockmap is known to be bad.
+ * @release: of uname(2).
  *
  * Return: 0, or -EOPNOTSUPP with a sentence.
  */
-int sockmap_check_release(const char *release, const char *version,
-			  struct error *error);
+int sockmap_check_release(const char *release, struct error *error);
 
 /**
  * sockmap_check() - try it, on connections of our own over loopback.

@@ -6,6 +6,7 @@
 # shellcheck disable=SC2154 # set by what is loaded
 load common
 load router
+load sockmap
 
 setup_file() {
 	file_lab --backends 2
@@ -169,58 +170,10 @@ def switches():
 	assert_output ''
 }
 
-# outstanding - of each flow, the bytes from the backend that the router has
-# acknowledged and the client has not: the most there is.
-outstanding() {
-	local list
-	list=$(snictl flow list --json | jq -r '.[] | [.source, .peer] | @tsv')
-	lab_exec router ss -Htni state connected | paste - - |
-		flows=$list awk '
-		{
-			if (match($0, /bytes_received:[0-9]+/))
-				received[$4] = substr($0, RSTART + 15, RLENGTH - 15)
-			if (match($0, /bytes_acked:[0-9]+/))
-				acked[$5] = substr($0, RSTART + 12, RLENGTH - 12)
-		}
-		END {
-			count = split(ENVIRON["flows"], flow, "\n")
-			for (i = 1; i <= count; i++) {
-				split(flow[i], end, "\t")
-				held = received[end[1]] - acked[end[2]]
-				if (held > most)
-					most = held
-			}
-			print count, most
-		}'
-}
-
-# stands_still COMMAND... - says the same twice, a little later.
-stands_still() {
-	local first
-	first=$("$@")
-	sleep 0.2
-	[[ $("$@") == "$first" ]]
-}
-
 @test "100 readers that stop: at most 2 MiB of each is here, then all arrives" {
-	# What a reader's own kernel takes for it is not much.
-	lab_exec client sysctl -qw net.ipv4.tcp_rmem='4096 131072 262144'
-	traffic_serve backend2
-	lab_start --log stall.log client "$build/tests/tools/traffic" connect \
-		--to 192.0.2.1:443 --name traffic.test --shape client-stall \
-		--stall signal --connections 100 --concurrency 100 \
-		--size 8000000 --timeout 100
-	local stalled=$started count most
-	PATIENCE=60 wait_until grep -qx parked "$lab_path/log/stall.log"
-	PATIENCE=60 wait_until stands_still outstanding
-	run -0 outstanding
-	read -r count most <<<"$output"
-	assert_equal "$count" 100
-	# There is backpressure at all: the rest of the 8 MB waits outside.
-	((most > 100000 && most <= 2 << 20)) || fail "most: $most"
-	kill -USR1 "$stalled"
-	PATIENCE=60 wait_until grep -q '"failed": 0' "$lab_path/log/stall.log"
-	traffic_check backend2
+	stall 100 8000000
+	at_most_2_mib 100
+	all_arrives
 }
 
 # ---- where it cannot work ---------------------------------------------------

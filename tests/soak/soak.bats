@@ -1,0 +1,67 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# What takes too long for every run: connections by the hundred thousand, and
+# readers that stall for a minute by the thousand.
+
+# shellcheck disable=SC2154 # set by what is loaded
+load ../system/common
+load ../system/router
+load ../system/sockmap
+
+CONNECTIONS=${CONNECTIONS:-100000}
+SEED=${SEED:-$RANDOM}
+
+# soak DATAPATH LIMIT - verified traffic of every shape.
+soak() {
+	lab_up --backends 2
+	start_agent --datapath "$1"
+	routes <<-END
+		set sockmap-limit $2
+		set log off
+		route add traffic.test 198.51.100.12:443 --proxy v2
+	END
+	traffic_serve backend2 --expect-proxy v2
+	printf '# seed %s\n' "$SEED" >&3
+	TRAFFIC_TIMEOUT=7200 run -0 --separate-stderr traffic_connect \
+		--name traffic.test --shape all --size 0-300000 --stall 50 \
+		--connections "$CONNECTIONS" --concurrency 300 --seed "$SEED"
+	jq -e --argjson count "$CONNECTIONS" \
+		'.failed == 0 and .completed == $count' <<<"$output"
+	traffic_check backend2
+	snictl stats | sed -n 's/^\(data\|returns\)/# &/p' >&3
+}
+
+@test "relay: every shape" {
+	soak relay 2097152
+}
+
+@test "sockmap: every shape" {
+	soak sockmap 2097152
+	(($(counter datapaths.sockmap) > CONNECTIONS / 4))
+}
+
+@test "sockmap: every shape, there and back" {
+	soak sockmap 4096
+	(($(counter returns) > CONNECTIONS / 20))
+}
+
+@test "sockmap: 1,000 readers that stop for a minute" {
+	local before
+	lab_up --backends 2
+	start_agent --datapath sockmap
+	routes <<<'route add traffic.test 198.51.100.12:443'
+	stall 1000 8000000
+	before=$(ticks)
+	for _ in {1..60}; do
+		at_most_2_mib 1000
+		sleep 1
+	done
+	printf '# a minute of it took %s s of CPU\n' \
+		"$((($(ticks) - before) / 100))" >&3
+	all_arrives
+}
+
+# ticks - CPU time of the whole machine so far, in hundredths of a second.
+ticks() {
+	awk '/^cpu / { print $2 + $3 + $4 + $7 + $8 }' /proc/stat
+}
