@@ -266,7 +266,9 @@ static int thread_init(struct agent *agent, struct thread *thread,
 	if (thread->wake.fd < 0)
 		return -errno;
 	result = thread_watch(thread, &thread->wake, EPOLLIN, true);
-	return result ? result : redirect_thread(thread);
+	if (!result)
+		result = redirect_thread(thread);
+	return result ? result : join_thread(thread);
 }
 
 /* A flow needs two descriptors; an eighth of all is for pipes. */

@@ -45,11 +45,10 @@ static json_t *serve_listeners(const struct agent *agent)
 
 static json_t *serve_datapaths(const struct agent *agent)
 {
-	static const char absent[] = "not part of this version";
-
-	return json_pack("[{ss sb ss} {ss sb ss?} {ss sb ss?}]", "name",
-			 words_datapath[ABI_DATAPATH_SPLICE], "on", 0, "why",
-			 absent, "name", words_datapath[ABI_DATAPATH_SOCKMAP],
+	return json_pack("[{ss sb ss?} {ss sb ss?} {ss sb ss?}]", "name",
+			 words_datapath[ABI_DATAPATH_SPLICE], "on",
+			 agent->splice != NULL, "why",
+			 agent->splice ? NULL : agent->splice_off.text, "name", words_datapath[ABI_DATAPATH_SOCKMAP],
 			 "on", agent->sockmap != NULL, "why",
 			 agent->sockmap ? NULL : agent->sockmap_off.text,
 			 "name", words_datapath[ABI_DATAPATH_RELAY], "on", 1,

@@ -138,6 +138,7 @@ static int worker_open(struct worker *worker,
 	/* Bans hold before the first connection does. */
 	if (edge_hook_sync(&agent->store, error))
 		log_say(LOG_LEVEL_ERROR, "%s", error->text);
+	join_open(agent);
 	state_unlock(&agent->store);
 	redirect_open(agent);
 	edge_watch_open(&worker->edge);
@@ -172,6 +173,7 @@ int worker_run(const struct worker_options *options, int ready)
 	listen_stop(&worker.agent);
 	agent_stop(&worker.agent);
 	redirect_close(&worker.agent);
+	join_close(&worker.agent);
 	store_close(&worker.agent.store);
 	return EXIT_DONE;
 }
