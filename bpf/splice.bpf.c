@@ -574,7 +574,8 @@ static __always_inline void account(struct abi_splice *splice,
 		figures->last_ns = now;
 }
 
-/* The receiver knows best what has come through. */
+/* The receiver knows best what has come through. @ack: in the numbers of the
+ * one whose bytes it acknowledges. */
 static __always_inline void acknowledge(struct abi_splice *splice,
 					enum abi_direction to, __u32 ack)
 {
@@ -582,8 +583,6 @@ static __always_inline void acknowledge(struct abi_splice *splice,
 	__u32 flow = splice->flow, next = way->next;
 	struct abi_flow_hot *hot;
 
-	/* In the numbers of the one who sent it. */
-	ack -= way->seq;
 	if ((__s32)(ack - way->acked) > 0)
 		way->acked = ack;
 	if (way->fin_seen && ack == way->fin + 1)
