@@ -504,7 +504,8 @@ struct abi_flow_cold {
 enum abi_splice_state {
 	ABI_SPLICE_FREE,
 	ABI_SPLICE_ARMED,    /* by the agent; the stack still has the packets */
-	ABI_SPLICE_FLIPPING, /* nobody sends: the program looks at the sockets */
+	ABI_SPLICE_FLIPPING, /* nobody sends: the program looks at the sockets
+			      */
 	ABI_SPLICE_SPLICED,
 	ABI_SPLICE_CLOSED, /* both ends are; what is sent again still passes */
 	ABI_SPLICE_ABORTED /* the stack keeps the packets; @why says why */
@@ -595,7 +596,8 @@ struct abi_splice {
 	__u8 reserved_too[72];
 };
 
-/* ---- splice_tuples: hash -------------------------------------------------- */
+/* ---- splice_tuples: hash --------------------------------------------------
+ */
 
 /**
  * struct abi_tuple - a connection, as a packet that comes in names it.
@@ -616,7 +618,8 @@ struct abi_joined {
 	__u32 side;
 };
 
-/* ---- splice_ports: array of 64-bit words, memory-mapped ------------------- */
+/* ---- splice_ports: array of 64-bit words, memory-mapped -------------------
+ */
 
 /* A bit for each local port, host order, that a tuple may have. */
 #define ABI_SPLICE_PORT_WORDS 1024

@@ -426,9 +426,9 @@ static __always_inline enum abi_why judge_routes(struct abi_splice *splice,
 						 struct tcp_sock *client,
 						 struct tcp_sock *backend)
 {
-	__u32 headers = sizeof(struct tcphdr) + (splice->family == AF_INET
-							 ? sizeof(struct iphdr)
-							 : sizeof(struct ipv6hdr));
+	__u32 headers = sizeof(struct tcphdr) +
+			(splice->family == AF_INET ? sizeof(struct iphdr)
+						   : sizeof(struct ipv6hdr));
 	__u32 mtu[2] = {0, 0};
 
 	splice->way[ABI_FROM_BACKEND].interface = route_of(client, &mtu[0]);
@@ -540,13 +540,14 @@ static __noinline int flip(struct __sk_buff *skb, __u32 index, __u32 ack,
 	if (sock[1])
 		bpf_sk_release(sock[1]);
 	splice->why = (__u8)why;
-	__sync_lock_test_and_set(&splice->state, why ? ABI_SPLICE_ABORTED
-						     : ABI_SPLICE_SPLICED);
+	__sync_lock_test_and_set(&splice->state,
+				 why ? ABI_SPLICE_ABORTED : ABI_SPLICE_SPLICED);
 	tell(splice, index);
 	return 0;
 }
 
-/* ---- a spliced packet ----------------------------------------------------- */
+/* ---- a spliced packet -----------------------------------------------------
+ */
 
 /* Let the record say what has passed. Where two CPUs have packets of one way
  * at once, one of them counts. */
@@ -767,17 +768,16 @@ static __noinline int forward(struct __sk_buff *skb, __u32 index, __u32 from,
 		return TC_ACT_SHOT;
 	l4 += __builtin_offsetof(struct tcphdr, check);
 	if (bpf_l4_csum_replace(skb, l4, 0, (__u32)diff, 0) ||
-	    bpf_l4_csum_replace(skb, l4, 0, (__u32)addresses,
-				BPF_F_PSEUDO_HDR))
+	    bpf_l4_csum_replace(skb, l4, 0, (__u32)addresses, BPF_F_PSEUDO_HDR))
 		return TC_ACT_SHOT;
 	return bpf_redirect_neigh(way->interface, 0, 0, 0);
 }
 
-/* ---- in and out ----------------------------------------------------------- */
+/* ---- in and out -----------------------------------------------------------
+ */
 
-static __always_inline struct abi_splice *find_splice(const struct packet *p,
-						      __u32 *ret_index,
-						      __u32 *ret_side)
+static __always_inline struct abi_splice *
+find_splice(const struct packet *p, __u32 *ret_index, __u32 *ret_side)
 {
 	struct abi_joined *joined =
 		bpf_map_lookup_elem(&splice_tuples, &p->tuple);
@@ -809,7 +809,7 @@ static __noinline int read_answer(struct __sk_buff *skb, __u32 index, __u32 l4,
 	if (tcp->ece && !tcp->cwr)
 		walk.keep |= ABI_SPLICE_ECN;
 	/* RFC 9293 section 3.7.1: what is meant where nothing is said. */
-	splice->mss = walk.found_mss ? (__u16)walk.found_mss
+	splice->mss = walk.found_mss		  ? (__u16)walk.found_mss
 		      : splice->family == AF_INET ? 536
 						  : 1220;
 	splice->answered = (__u8)walk.keep;

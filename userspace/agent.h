@@ -76,6 +76,7 @@ struct thread {
  * @flows:         array of store.meta->flow_capacity; beside hot and cold.
  * @free_flows:    a stack of free ones, under @free_lock.
  * @flow_count:    flows in being, over all threads.
+ * @spliced_count: of them, those that go on without an agent.
  * @flow_limit:    as many as the descriptors allow, two each.
  * @sockmap:       NULL: that data path is off; @sockmap_off says why.
  * @splice, @splice_off: likewise.
@@ -96,6 +97,7 @@ struct agent {
 	struct flow *free_flows;
 	pthread_mutex_t free_lock;
 	atomic_uint flow_count;
+	atomic_uint spliced_count;
 	unsigned flow_limit;
 	struct limits limits;
 	struct listening *listenings;
@@ -106,6 +108,9 @@ struct agent {
 
 /** agent_now_ns() - CLOCK_MONOTONIC. */
 uint64_t agent_now_ns(void);
+
+/** agent_flows_here() - flows that would end with the agent. */
+unsigned agent_flows_here(struct agent *agent);
 
 /** agent_wake_main() - the last flow has ended while draining. */
 void agent_wake_main(struct agent *agent);

@@ -60,8 +60,8 @@ void flow_give_back(struct thread *thread)
 		flow->next = agent->free_flows;
 		agent->free_flows = flow;
 		pthread_mutex_unlock(&agent->free_lock);
-		if (atomic_fetch_sub(&agent->flow_count, 1) == 1 &&
-		    agent->draining)
+		atomic_fetch_sub(&agent->flow_count, 1);
+		if (agent->draining && !agent_flows_here(agent))
 			agent_wake_main(agent);
 	}
 }
@@ -138,7 +138,7 @@ static void flow_step(struct flow *flow, enum flow_side side, uint32_t events)
 		refuse_read(flow);
 		return;
 	case ABI_PHASE_SPLICED: /* its sockets had more to say in this turn */
-	case ABI_PHASE_FREE: /* ended earlier in this turn */
+	case ABI_PHASE_FREE:	/* ended earlier in this turn */
 	case ABI_PHASE_COUNT:
 		return;
 	}

@@ -378,6 +378,12 @@ void join_ready(struct flow *flow, enum flow_side side, uint32_t events);
 /** join_expired() - there was no verdict in time. */
 void join_expired(struct flow *flow);
 
+/** join_is_left() - a flow of the last agent's goes on. @index: its slot. */
+bool join_is_left(const struct agent *agent, uint32_t index);
+
+/** join_adopt() - watch over those, before the threads run. */
+void join_adopt(struct agent *agent);
+
 /** join_recheck() - news may have been lost: look what has become of it. */
 void join_recheck(struct flow *flow);
 

@@ -15,6 +15,7 @@
 #include "addr.h"
 #include "cleanup.h"
 #include "flow.h"
+#include "listen.h"
 #include "setting.h"
 #include "splice.h"
 
@@ -23,7 +24,8 @@
 /* Slots whose ports turn out to be in use, before it is given up. */
 #define JOIN_TRIES 8
 
-/* ---- open ----------------------------------------------------------------- */
+/* ---- open -----------------------------------------------------------------
+ */
 
 void join_open(struct agent *agent)
 {
@@ -34,7 +36,8 @@ void join_open(struct agent *agent)
 	if (datapath == ABI_DATAPATH_AUTO)
 		datapath = (enum abi_datapath)setting_get(&agent->store,
 							  ABI_SET_DATAPATH);
-	if (datapath != ABI_DATAPATH_SPLICE) {
+	/* What an earlier agent has spliced has to be watched over. */
+	if (datapath != ABI_DATAPATH_SPLICE && !splice_exists(&agent->store)) {
 		error_set(error, EXIT_FAILED, EPERM,
 			  "neither snictld's --datapath nor the setting "
 			  "datapath was \"splice\" when it started");
@@ -52,7 +55,8 @@ void join_close(struct agent *agent)
 	splice_close(take_pointer(agent->splice));
 }
 
-/* ---- arm ------------------------------------------------------------------ */
+/* ---- arm ------------------------------------------------------------------
+ */
 
 /* Where connections to a target come from. */
 static int join_source(const struct abi_endpoint *target,
@@ -207,7 +211,8 @@ void join_disarm(struct flow *flow)
 	splice_rest(splice, slot, flow->thread->now_ns);
 }
 
-/* ---- the verdict ----------------------------------------------------------- */
+/* ---- the verdict -----------------------------------------------------------
+ */
 
 static void join_relay(struct flow *flow, enum abi_why why)
 {
@@ -241,6 +246,9 @@ static void join_spliced(struct flow *flow)
 	cold->why = ABI_WHY_NONE;
 	flow_record_end(flow);
 	thread->counters->datapath[ABI_DATAPATH_SPLICE]++;
+	atomic_fetch_add(&thread->agent->spliced_count, 1);
+	if (thread->agent->draining && !agent_flows_here(thread->agent))
+		agent_wake_main(thread->agent);
 	deadline_set(&thread->deadlines, flow, DEADLINE_IDLE, thread->now_ns);
 }
 
@@ -357,7 +365,62 @@ int join_thread(struct thread *thread)
 	return thread_watch(thread, &thread->splice_news, EPOLLIN, true);
 }
 
-/* ---- the end --------------------------------------------------------------- */
+/* ---- after a death ---------------------------------------------------------
+ */
+
+bool join_is_left(const struct agent *agent, uint32_t index)
+{
+	const struct abi_flow_cold *cold = &agent->store.cold[index];
+	const struct splice *splice = agent->splice;
+
+	/* The agent may have died before it took note of that. */
+	return splice && cold->phase != ABI_PHASE_FREE &&
+	       !(cold->sequence & 1) && cold->splice < splice->count &&
+	       splice->slots[cold->splice].flow == index &&
+	       splice_is_left(splice, cold->splice);
+}
+
+static void join_adopt_one(struct agent *agent, uint32_t index)
+{
+	/* Its own may have been removed. */
+	static struct listening unknown = {.text = "-"};
+	struct flow *flow = &agent->flows[index];
+	uint32_t slot = agent->store.cold[index].splice;
+	struct thread *thread = &agent->threads[index % agent->thread_count];
+	struct abi_flow_cold *cold;
+
+	flow->end[FLOW_CLIENT].fd = -1;
+	flow->end[FLOW_BACKEND].fd = -1;
+	flow->thread = thread;
+	flow->listening = &unknown;
+	flow->splice = slot + 1;
+	flow->datapath = ABI_DATAPATH_SPLICE;
+	agent->splice->slots[slot].thread = thread->index;
+	cold = flow_record_begin(flow);
+	cold->phase = ABI_PHASE_SPLICED;
+	cold->datapath = ABI_DATAPATH_SPLICE;
+	flow_record_end(flow);
+	atomic_fetch_add(&agent->flow_count, 1);
+	atomic_fetch_add(&agent->spliced_count, 1);
+	deadline_set(&thread->deadlines, flow, DEADLINE_IDLE, thread->now_ns);
+	/* What it had to say meanwhile nobody has heard. */
+	join_look(flow);
+}
+
+void join_adopt(struct agent *agent)
+{
+	if (!agent->splice)
+		return;
+	for (uint32_t i = 0; i < agent->store.meta->flow_capacity; i++) {
+		if (join_is_left(agent, i))
+			join_adopt_one(agent, i);
+	}
+	splice_claim_rest(agent->splice, agent->store.cold,
+			  agent->store.meta->flow_capacity);
+}
+
+/* ---- the end ---------------------------------------------------------------
+ */
 
 void join_leave(struct flow *flow)
 {
@@ -366,6 +429,8 @@ void join_leave(struct flow *flow)
 
 	if (!flow->splice)
 		return;
+	if (flow->cold->phase == ABI_PHASE_SPLICED)
+		atomic_fetch_sub(&flow->thread->agent->spliced_count, 1);
 	switch (splice_abort(splice, slot)) {
 	case ABI_SPLICE_CLOSED:
 		flow->splice = 0;

@@ -72,7 +72,8 @@ static void splice_watch_port(struct splice *splice, uint16_t port)
 		__atomic_fetch_or(word, bit, __ATOMIC_RELAXED);
 }
 
-/* ---- queues --------------------------------------------------------------- */
+/* ---- queues ---------------------------------------------------------------
+ */
 
 static int queue_init(struct splice_queue *queue, uint32_t size)
 {
@@ -129,7 +130,8 @@ void splice_rest(struct splice *splice, uint32_t slot, uint64_t now_ns)
 	pthread_mutex_unlock(&splice->lock);
 }
 
-/* ---- arm ------------------------------------------------------------------ */
+/* ---- arm ------------------------------------------------------------------
+ */
 
 /* What comes in from a side has the tuple of what goes there, turned round. */
 static struct abi_tuple splice_tuple(const struct abi_splice *slot,
@@ -198,7 +200,8 @@ enum abi_splice_state splice_abort(struct splice *splice, uint32_t index)
 	return splice_state(splice, index);
 }
 
-/* ---- rings ---------------------------------------------------------------- */
+/* ---- rings ----------------------------------------------------------------
+ */
 
 /* What ring_buffer__new() is given, for the time of a call of splice_news():
  * libbpf keeps the pointer it was made with. */
@@ -249,7 +252,8 @@ void splice_news(struct splice *splice, unsigned thread,
 	ring_buffer__consume(splice->rings[thread]);
 }
 
-/* ---- open ----------------------------------------------------------------- */
+/* ---- open -----------------------------------------------------------------
+ */
 
 /* Those that are pinned go on being used, with all that is in them. */
 static int splice_reuse(const struct store *store, struct bpf_object *object)
@@ -331,11 +335,36 @@ static int splice_load(struct splice *splice, const struct store *store)
 	return splice_map(splice);
 }
 
-static bool splice_is_left(const struct splice *splice, uint32_t slot)
+bool splice_is_left(const struct splice *splice, uint32_t slot)
 {
 	enum abi_splice_state state = splice_state(splice, slot);
 
 	return state == ABI_SPLICE_SPLICED || state == ABI_SPLICE_CLOSED;
+}
+
+static bool splice_has_record(const struct splice *splice, uint32_t slot,
+			      const struct abi_flow_cold *cold,
+			      uint32_t capacity)
+{
+	uint32_t flow = splice->slots[slot].flow;
+
+	return flow < capacity && cold[flow].phase != ABI_PHASE_FREE &&
+	       cold[flow].splice == slot;
+}
+
+void splice_claim_rest(struct splice *splice, const struct abi_flow_cold *cold,
+		       uint32_t capacity)
+{
+	for (uint32_t i = 0; i < splice->count; i++) {
+		if (!splice_is_left(splice, i) ||
+		    splice_has_record(splice, i, cold, capacity))
+			continue;
+		if (splice_state(splice, i) == ABI_SPLICE_SPLICED) {
+			splice_disarm(splice, i);
+			splice_reset(splice, i);
+		}
+		queue_put(&splice->resting, i, 0);
+	}
 }
 
 /* Slots that an agent had armed when it died: their sockets are gone. */
@@ -354,6 +383,13 @@ static int splice_sort(struct splice *splice)
 		queue_put(&splice->free, i, 0);
 	}
 	return result;
+}
+
+bool splice_exists(const struct store *store)
+{
+	AUTO_FD pinned = -1;
+
+	return !store_get(store, ABI_MAP_SPLICES, &pinned);
 }
 
 int splice_open(const struct store *store, unsigned threads,
@@ -392,10 +428,9 @@ int splice_open(const struct store *store, unsigned threads,
 int splice_sync(const struct splice *splice, const struct store *store,
 		struct error *error)
 {
-	return splice_hook_sync(store,
-				bpf_program__fd(splice->bpf->progs.splice_in),
-				bpf_program__fd(splice->bpf->progs.splice_out),
-				error);
+	return splice_hook_sync(
+		store, bpf_program__fd(splice->bpf->progs.splice_in),
+		bpf_program__fd(splice->bpf->progs.splice_out), error);
 }
 
 void splice_close(struct splice *splice)

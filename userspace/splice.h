@@ -76,6 +76,20 @@ void splice_close(struct splice *splice);
 int splice_sync(const struct splice *splice, const struct store *store,
 		struct error *error);
 
+/** splice_exists() - an earlier agent has had one. */
+bool splice_exists(const struct store *store);
+
+/** splice_is_left() - packets pass by a slot, or did until lately. */
+bool splice_is_left(const struct splice *splice, uint32_t slot);
+
+/**
+ * splice_claim_rest() - what is left of flows that no record tells of.
+ *
+ * Those that were being closed rest; those that were being made end.
+ */
+void splice_claim_rest(struct splice *splice, const struct abi_flow_cold *cold,
+		       uint32_t capacity);
+
 /**
  * splice_take() - a slot that nobody has had for a while; it is FREE, of a
  * new generation, and all else in it is zero.

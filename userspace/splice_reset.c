@@ -46,8 +46,7 @@ static void reset_way(const struct abi_splice *slot, enum abi_direction from)
 		endpoint(slot, way->destination, way->destination_port_be);
 	struct sockaddr_storage address;
 	socklen_t size = addr_to_sockaddr(&ours, &address);
-	AUTO_FD fd =
-		socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	AUTO_FD fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || place(fd, way->next + way->seq, back->next) ||
 	    bind(fd, (struct sockaddr *)&address, size))

@@ -61,11 +61,11 @@ static void worker_drain(struct worker *worker)
 	uint64_t most_ms = setting_get(&agent->store, ABI_SET_DRAIN_TIMEOUT_MS);
 
 	log_say(LOG_LEVEL_NOTICE, "no new connections; %u flows may end",
-		atomic_load(&agent->flow_count));
+		agent_flows_here(agent));
 	atomic_store(&agent->draining, true);
 	listen_stop(agent);
 	worker->drain_until_ns = agent_now_ns() + most_ms * 1000000;
-	if (!atomic_load(&agent->flow_count))
+	if (!agent_flows_here(agent))
 		worker->stopping = true;
 }
 
@@ -109,7 +109,7 @@ static void worker_turn(struct worker *worker)
 		serve_request(&worker->agent, worker->polls[WORKER_CONTROL].fd);
 	if (worker->drain_until_ns) {
 		eventfd_read(worker->polls[WORKER_DRAINED].fd, &ended);
-		if (!atomic_load(&worker->agent.flow_count) ||
+		if (!agent_flows_here(&worker->agent) ||
 		    agent_now_ns() >= worker->drain_until_ns)
 			worker->stopping = true;
 	} else if (!worker->stopping) {
