@@ -654,6 +654,7 @@ struct abi_route_stats {
  * @returns:        flows that the kernel gave back to the relay because a
  *                  reader did not keep up.
  * @limited:        of outcome "limited", by enum abi_limit.
+ * @unspliced:      flows that were to be spliced and are not, by enum abi_why.
  */
 struct abi_counters {
 	__u64 accepted;
@@ -664,6 +665,7 @@ struct abi_counters {
 	__u64 connect_failures;
 	__u64 returns;
 	__u64 limited[ABI_LIMIT_COUNT];
+	__u64 unspliced[16];
 };
 
 /* ---- bans and never-ban prefixes: LPM tries ----------------------------- */
@@ -759,11 +761,12 @@ _Static_assert(sizeof(struct abi_splice_way) == 72, "abi_splice_way");
 _Static_assert(sizeof(struct abi_splice) == 256, "abi_splice");
 _Static_assert(sizeof(struct abi_tuple) == 40, "abi_tuple");
 _Static_assert(sizeof(struct abi_joined) == 12, "abi_joined");
-_Static_assert(sizeof(struct abi_counters) == 256, "abi_counters");
+_Static_assert(sizeof(struct abi_counters) == 384, "abi_counters");
 _Static_assert(sizeof(struct abi_prefix_key) == 24, "abi_prefix_key");
 _Static_assert(sizeof(struct abi_ban) == 24, "abi_ban");
 _Static_assert(sizeof(struct abi_edge) == 64, "abi_edge");
 _Static_assert(sizeof(struct abi_edge_counts) == 16, "abi_edge_counts");
 _Static_assert(ABI_OUTCOME_COUNT <= 18, "abi_counters");
+_Static_assert(ABI_WHY_COUNT <= 16, "abi_counters");
 
 #endif

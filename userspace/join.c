@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include "addr.h"
 #include "cleanup.h"
+#include "conntrack.h"
 #include "flow.h"
 #include "listen.h"
 #include "setting.h"
@@ -221,6 +222,36 @@ static void join_relay(struct flow *flow, enum abi_why why)
 	relay_start(flow);
 }
 
+static struct abi_endpoint join_endpoint(const struct abi_splice *slot,
+					 const __u8 *address, __be16 port_be)
+{
+	struct abi_endpoint at = {.port_be = port_be, .family = slot->family};
+
+	memcpy(at.addr, address, sizeof(at.addr));
+	return at;
+}
+
+/* A firewall has followed both connections up to here, and would wait for
+ * their next packets for days. */
+static void join_untrack(const struct splice *splice, uint32_t index)
+{
+	const struct abi_splice *slot = &splice->slots[index];
+
+	for (unsigned i = 0; i < 2; i++) {
+		const struct abi_splice_way *way = &slot->way[i];
+		struct abi_endpoint ours =
+			join_endpoint(slot, way->source, way->source_port_be);
+		struct abi_endpoint theirs = join_endpoint(
+			slot, way->destination, way->destination_port_be);
+
+		/* The client's was made by the client. */
+		if (i == ABI_FROM_CLIENT)
+			conntrack_forget(splice->conntrack, &ours, &theirs);
+		else
+			conntrack_forget(splice->conntrack, &theirs, &ours);
+	}
+}
+
 /* Without FIN or RST: tcp(7) does not tell, but TCP_REPAIR's close is silent,
  * so that a process that was checkpointed can be ended. */
 static void join_close_silently(struct flow *flow)
@@ -240,6 +271,7 @@ static void join_spliced(struct flow *flow)
 
 	flow_forget_opening(flow);
 	join_close_silently(flow);
+	join_untrack(thread->agent->splice, flow->splice - 1);
 	cold = flow_record_begin(flow);
 	cold->phase = ABI_PHASE_SPLICED;
 	cold->datapath = ABI_DATAPATH_SPLICE;
@@ -403,6 +435,7 @@ static void join_adopt_one(struct agent *agent, uint32_t index)
 	atomic_fetch_add(&agent->flow_count, 1);
 	atomic_fetch_add(&agent->spliced_count, 1);
 	deadline_set(&thread->deadlines, flow, DEADLINE_IDLE, thread->now_ns);
+	join_untrack(agent->splice, slot);
 	/* What it had to say meanwhile nobody has heard. */
 	join_look(flow);
 }

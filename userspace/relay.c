@@ -431,6 +431,8 @@ void relay_start(struct flow *flow)
 	else if (!relay_has(flow))
 		cold->why = ABI_WHY_OFF;
 	flow_record_end(flow);
+	if (flow->datapath == ABI_DATAPATH_SPLICE)
+		thread->counters->unspliced[cold->why]++;
 	thread->counters->datapath[ABI_DATAPATH_RELAY]++;
 	redirect_prepare(flow);
 	deadline_set(&thread->deadlines, flow, DEADLINE_IDLE, thread->now_ns);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "cleanup.h"
+#include "conntrack.h"
 #include "splice.skel.h"
 #include "splice_hook.h"
 
@@ -401,6 +402,7 @@ int splice_open(const struct store *store, unsigned threads,
 	if (!splice)
 		return error_set(error, EXIT_FAILED, ENOMEM, "out of memory");
 	splice->threads = threads;
+	splice->conntrack = conntrack_open();
 	pthread_mutex_init(&splice->lock, NULL);
 	for (unsigned i = 0; i < threads; i++)
 		splice->ring_fd[i] = -1;
@@ -441,6 +443,7 @@ void splice_close(struct splice *splice)
 		ring_buffer__free(splice->rings[i]);
 		cleanup_fd(&splice->ring_fd[i]);
 	}
+	cleanup_fd(&splice->conntrack);
 	free(splice->free.row);
 	free(splice->resting.row);
 	splice_bpf__destroy(splice->bpf);

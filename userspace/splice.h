@@ -34,6 +34,7 @@ struct splice_queue {
  * struct splice - one loaded object; its maps and links are pinned.
  * @slots:   @count of them, memory-mapped; slot n has port @first_port + n.
  * @ports:   memory-mapped; a bit for each local port that tuples may have.
+ * @conntrack: to its netlink, or -errno.
  * @free:    slots that no program can see any more.
  * @resting: slots of flows that have ended, whose late packets still pass.
  */
@@ -41,6 +42,7 @@ struct splice {
 	struct splice_bpf *bpf;
 	int tuples;
 	int rings_map;
+	int conntrack;
 	struct abi_splice *slots;
 	uint64_t *ports;
 	uint32_t count;

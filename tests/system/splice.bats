@@ -171,6 +171,130 @@ while True:
 		wc -l)" 50
 }
 
+@test "a firewall that follows connections does not stand in the way, nor does it keep them" {
+	lab_exec router nft -f - <<-'END'
+		table inet fw {
+			chain input {
+				type filter hook input priority 0; policy drop;
+				ct state established,related accept
+				tcp dport 443 ct state new accept
+				meta l4proto { icmp, ipv6-icmp } accept
+			}
+			chain output {
+				type filter hook output priority 0; policy accept;
+				ct state invalid counter drop
+			}
+		}
+	END
+	client <<-'END'
+		for address in "192.0.2.1", "2001:db8:1::1":
+		    name = "a.test" if "." in address else "six.test"
+		    many = [connect(address).send(hello(name)) for i in range(20)]
+		    for c in many:
+		        c.expect_backend("one")
+		    wait_flows(20, phase="spliced", name=name)
+		    for c in many:
+		        c.exchange(bytes(1000))
+		        c.fin().expect_fin()
+	END
+	wait_until tracks_nothing
+	lab_exec router nft delete table inet fw
+}
+
+tracks_nothing() {
+	[[ $(lab_exec router cat /proc/sys/net/netfilter/nf_conntrack_count) == 0 ]]
+}
+
+# A client that goes on until it hears no more, and says how that was.
+BANNED='
+import os, sys
+sys.path.insert(0, os.environ["PYTHONPATH"])
+from peer import *
+c = connect("192.0.2.1").send(hello("a.test"))
+c.expect_backend("one")
+print("up", flush=True)
+c.sock.settimeout(0.2)
+try:
+    while c.sock.send(b"?") and c.sock.recv(100):
+        pass
+except ConnectionResetError:
+    print("reset", flush=True)
+except TimeoutError:
+    print("silence", flush=True)
+'
+
+# banned LOG - start one, and wait until it is spliced.
+banned() {
+	lab_start --log "$1" client python3 -c "$BANNED"
+	wait_until grep -qx up "$lab_path/log/$1"
+	wait_until all_spliced_of a.test 1
+}
+
+@test "who is banned is no longer forwarded, with an agent or without" {
+	banned ban1.log
+	snictl ban add 192.0.2.10
+	wait_until grep -qxE 'reset|silence' "$lab_path/log/ban1.log"
+	wait_for_flow 'name=a.test datapath=splice end=banned'
+	snictl ban del 192.0.2.10
+
+	local worker
+	worker=$(worker)
+	banned ban2.log
+	kill -STOP "$worker"
+	timeout 3 "$netlab" exec "$lab" router "$build/snictl" ban add \
+		192.0.2.10 || true
+	wait_until grep -qx silence "$lab_path/log/ban2.log"
+	kill -CONT "$worker"
+	wait_until all_spliced_of a.test 0
+	snictl ban del 192.0.2.10
+}
+
+@test "a client without timestamps, SACK or scaling, one with ECN, is spliced too" {
+	for option in tcp_timestamps=0 tcp_sack=0 tcp_window_scaling=0 tcp_ecn=1; do
+		lab_exec client sysctl -qw "net.ipv4.$option"
+		client <<-'END'
+			for address in "192.0.2.1", "2001:db8:1::1":
+			    name = "a.test" if "." in address else "six.test"
+			    c = connect(address).send(hello(name))
+			    c.expect_backend("one")
+			    wait_flows(1, phase="spliced", name=name)
+			    c.exchange(b"x" * 200000)
+			    c.fin().expect_fin()
+		END
+	done
+	lab_exec client sysctl -qw net.ipv4.tcp_timestamps=1 net.ipv4.tcp_sack=1 \
+		net.ipv4.tcp_window_scaling=1 net.ipv4.tcp_ecn=2
+}
+
+@test "a blind RST or FIN, and a RST within the window, end nothing" {
+	client <<-'END'
+		c = connect("192.0.2.1").send(hello("a.test"))
+		c.expect_backend("one")
+		wait_flows(1, phase="spliced", name="a.test")
+		port = c.sock.getsockname()[1]
+		raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, 6)
+		raw.bind(("192.0.2.10", 0))
+		def spoof(seq, flags):
+		    head = struct.pack("!HHIIBBHHH", port, 443, seq, 0, 5 << 4,
+		                       flags, 1000, 0, 0)
+		    false = (socket.inet_aton("192.0.2.10") +
+		             socket.inet_aton("192.0.2.1") +
+		             struct.pack("!BBH", 0, 6, 20) + head)
+		    total = sum(struct.unpack(f"!{len(false) // 2}H", false))
+		    while total >> 16:
+		        total = (total & 0xffff) + (total >> 16)
+		    raw.sendto(head[:16] + struct.pack("!H", ~total & 0xffff) +
+		               head[18:], ("192.0.2.1", 0))
+		for i in range(2000):
+		    spoof(i * 2147483 & 0xffffffff, 4)
+		    spoof(i * 2147483 & 0xffffffff, 0x11)
+		c.exchange(b"still here")
+		wait_flows(1, phase="spliced", name="a.test")
+		c.fin().expect_fin()
+	END
+	wait_for_flow 'name=a.test datapath=splice end=closed'
+}
+
 @test "kill -9 of the agent: flows go on, the next agent finds them" {
 	traffic_serve backend2 --expect-name traffic.test
 	lab_start --log peer.log client python3 -c '
