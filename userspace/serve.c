@@ -51,24 +51,12 @@ static json_t *serve_datapath(enum abi_datapath path, bool on, const char *off)
 
 static json_t *serve_datapaths(const struct agent *agent)
 {
-<<<<<<< HEAD
 	return json_pack("[o o o]",
 			 serve_datapath(ABI_DATAPATH_SPLICE, agent->splice,
 					agent->splice_off.text),
 			 serve_datapath(ABI_DATAPATH_SOCKMAP, agent->sockmap,
 					agent->sockmap_off.text),
 			 serve_datapath(ABI_DATAPATH_RELAY, true, NULL));
-=======
-	return json_pack("[{ss sb ss?} {ss sb ss?} {ss sb ss?}]", "name",
-			 words_datapath[ABI_DATAPATH_SPLICE], "on",
-			 agent->splice != NULL, "why",
-			 agent->splice ? NULL : agent->splice_off.text, "name",
-			 words_datapath[ABI_DATAPATH_SOCKMAP], "on",
-			 agent->sockmap != NULL, "why",
-			 agent->sockmap ? NULL : agent->sockmap_off.text,
-			 "name", words_datapath[ABI_DATAPATH_RELAY], "on", 1,
-			 "why", NULL);
->>>>>>> d37ad1b (splice: format)
 }
 
 static json_t *serve_status(struct agent *agent)
