@@ -295,6 +295,24 @@ banned() {
 	wait_for_flow 'name=a.test datapath=splice end=closed'
 }
 
+@test "one-armed, and hairpin: in and out by one interface" {
+	local topology
+	for topology in one-armed hairpin; do
+		lab_up --topology $topology --backends 2
+		start_agent --datapath splice
+		routes <<<'route add traffic.test 198.51.100.12:443'
+		snictl route replace traffic.test "$(address backend2)":443
+		traffic_serve backend2 --expect-name traffic.test
+		run -0 --separate-stderr traffic_connect --to "$router4:443" \
+			--name traffic.test --shape down,echo \
+			--connections 40 --size 100000
+		flow_line 'name=traffic.test datapath=splice' >/dev/null
+		wait_until serves_nobody backend2
+		traffic_check backend2
+		lab_down
+	done
+}
+
 @test "kill -9 of the agent: flows go on, the next agent finds them" {
 	traffic_serve backend2 --expect-name traffic.test
 	lab_start --log peer.log client python3 -c '
