@@ -380,6 +380,7 @@ enum abi_why {
 	ABI_WHY_ECN,	 /* nor the same of congestion notification */
 	ABI_WHY_MTU,	 /* one side's packets are too large for the other */
 	ABI_WHY_ROUTE,	 /* to itself, a tunnel, IPsec, a layer 3 device */
+	ABI_WHY_PATH,	 /* the client is much farther away than the backend */
 	ABI_WHY_COUNT
 };
 

@@ -39,6 +39,7 @@ struct tcp_sock {
 	__u32 snd_una;
 	__u32 write_seq;
 	__u64 bytes_received;
+	__u32 srtt_us;
 	struct rb_root out_of_order_queue;
 	struct tcp_options_received rx_opt;
 	__u32 tsoffset;

@@ -54,6 +54,7 @@ const char *const words_why[ABI_WHY_COUNT] = {
 	[ABI_WHY_ECN] = "ecn",
 	[ABI_WHY_MTU] = "mtu",
 	[ABI_WHY_ROUTE] = "no-route",
+	[ABI_WHY_PATH] = "long-path",
 };
 
 const char *const words_proxy[ABI_PROXY_V2 + 2] = {

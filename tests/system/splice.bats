@@ -313,6 +313,19 @@ banned() {
 	done
 }
 
+@test "a client far away is relayed: no congestion control of the backend is misled" {
+	lab_up --backends 1 --impair client 'delay=10 seed=1'
+	start_agent --datapath splice
+	routes <<<'route add traffic.test 198.51.100.11:443'
+	traffic_serve backend1 --expect-name traffic.test
+	traffic_connect --to 192.0.2.1:443 --name traffic.test --shape down \
+		--connections 2 --size 100000
+	run -0 counter unspliced.long-path
+	assert_output 2
+	wait_until serves_nobody backend1
+	traffic_check backend1
+}
+
 @test "kill -9 of the agent: flows go on, the next agent finds them" {
 	traffic_serve backend2 --expect-name traffic.test
 	lab_start --log peer.log client python3 -c '
