@@ -102,18 +102,20 @@ int splice_take(struct splice *splice, uint64_t now_ns, uint32_t *ret_slot);
 /** splice_rest() - the flow has ended: what comes late passes for a while. */
 void splice_rest(struct splice *splice, uint32_t slot, uint64_t now_ns);
 
-/** splice_arm() - packets of both tuples are looked at from here on.
- * @local_port_be: of the listener. Return: 0 or -errno. */
-int splice_arm(struct splice *splice, uint32_t slot);
+/**
+ * splice_arm() - packets of both tuples are looked at from here on.
+ * Return: 0 or -errno; then it is to be disarmed.
+ */
+int splice_arm(struct splice *splice, uint32_t index);
 
 /** splice_disarm() - they are not, any more. */
-void splice_disarm(struct splice *splice, uint32_t slot);
+void splice_disarm(struct splice *splice, uint32_t index);
 
 /**
  * splice_abort() - the agent's own step from ARMED to ABORTED.
  * Return: the state that it is in, with no program in the middle of a step.
  */
-enum abi_splice_state splice_abort(struct splice *splice, uint32_t slot);
+enum abi_splice_state splice_abort(struct splice *splice, uint32_t index);
 
 /** splice_state() - by enum abi_splice_state. */
 static inline enum abi_splice_state splice_state(const struct splice *splice,
@@ -128,7 +130,7 @@ static inline enum abi_splice_state splice_state(const struct splice *splice,
  *
  * It is disarmed, so the stack answers what still comes with RSTs too.
  */
-void splice_reset(const struct splice *splice, uint32_t slot);
+void splice_reset(const struct splice *splice, uint32_t index);
 
 /** splice_ring() - a descriptor that is readable while a thread has news. */
 int splice_ring(const struct splice *splice, unsigned thread);
