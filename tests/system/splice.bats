@@ -348,10 +348,11 @@ print("killed", flush=True)
 '
 	mkfifo "$lab_path/run/go"
 	wait_until grep -qx idle "$lab_path/log/peer.log"
+	# Clients that wait for an answer first: the others may be "eager".
 	lab_start --log bulk.log client "$build/tests/tools/traffic" connect \
-		--to 192.0.2.1:443 --name traffic.test --shape down,up \
-		--connections 2 --concurrency 2 --size 1000000000
-	wait_until all_spliced_of traffic.test 2
+		--to 192.0.2.1:443 --name traffic.test --shape down \
+		--connections 4 --concurrency 4 --size 1000000000
+	wait_until all_spliced_of traffic.test 4
 	local worker
 	worker=$(worker)
 	stop_agent KILL
