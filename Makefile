@@ -98,6 +98,7 @@ $(BUILD)/%.skel.h: $(BUILD)/bpf/%.bpf.o
 
 $(BUILD)/userspace/sockmap.o: $(BUILD)/sockmap.skel.h
 $(BUILD)/userspace/edge_hook.o: $(BUILD)/edge.skel.h
+$(BUILD)/userspace/splice.o: $(BUILD)/splice.skel.h
 
 $(BUILD)/libsnictl.a: $(call object,$(LIBRARY_SOURCES))
 	$(RM) $@

@@ -36,6 +36,10 @@
 #define ABI_MAP_EDGE "edge"
 #define ABI_MAP_EDGE_RATES "edge_rates"
 #define ABI_MAP_EDGE_COUNTS "edge_counts"
+#define ABI_MAP_SPLICES "splices"
+#define ABI_MAP_SPLICE_TUPLES "splice_tuples"
+#define ABI_MAP_SPLICE_PORTS "splice_ports"
+#define ABI_MAP_SPLICE_RINGS "splice_rings"
 
 /* RFC 1035 section 2.3.4: 255 octets on the wire are 253 characters. */
 #define ABI_NAME_MAX 253
@@ -330,6 +334,8 @@ enum abi_phase {
 	ABI_PHASE_CONNECT,  /* connecting to a target */
 	ABI_PHASE_PREFACE,  /* sending PROXY header and hello */
 	ABI_PHASE_EXCHANGE, /* passing on a request and its response */
+	ABI_PHASE_ARMED,    /* the packets may be joined any moment */
+	ABI_PHASE_SPLICED,  /* they are: no socket of ours is left */
 	ABI_PHASE_RELAY,    /* user space moves the bytes */
 	ABI_PHASE_KERNEL,   /* a sockmap moves them */
 	ABI_PHASE_RETURN,   /* from there back to user space */
@@ -365,6 +371,16 @@ enum abi_why {
 	ABI_WHY_OFF,	 /* that path is off: `snictl status` says why */
 	ABI_WHY_REFUSED, /* the kernel does not take these sockets */
 	ABI_WHY_READER,	 /* a reader does not keep up */
+	ABI_WHY_FAMILY,	 /* IPv4 on one side, IPv6 on the other */
+	ABI_WHY_SLOTS,	 /* no slot or port is free */
+	ABI_WHY_LATE,	 /* the backend did not acknowledge in time */
+	ABI_WHY_STATE,	 /* a side has ended, or is about to */
+	ABI_WHY_EAGER,	 /* there were bytes that the agent had not read */
+	ABI_WHY_OPTIONS, /* the two sides have not the same TCP options */
+	ABI_WHY_ECN,	 /* nor the same of congestion notification */
+	ABI_WHY_MTU,	 /* one side's packets are too large for the other */
+	ABI_WHY_ROUTE,	 /* to itself, a tunnel, IPsec, a layer 3 device */
+	ABI_WHY_PATH,	 /* the client is much farther away than the backend */
 	ABI_WHY_COUNT
 };
 
@@ -450,6 +466,7 @@ struct abi_flow_hot {
  *             begins, and whether it is a ".domain".
  * @http_status: of the response to a request, 0: none, or no HTTP.
  * @why:       enum abi_why, beside @datapath.
+ * @splice:    in the phases ARMED and SPLICED, its index in "splices".
  */
 struct abi_flow_cold {
 	__u32 sequence;
@@ -479,8 +496,134 @@ struct abi_flow_cold {
 	__u8 route_apex;
 	__u16 http_status;
 	__u8 why;
-	__u8 reserved[7];
+	__u8 reserved[3];
+	__u32 splice;
 };
+
+/* ---- splices: array, memory-mapped --------------------------------------- */
+
+enum abi_splice_state {
+	ABI_SPLICE_FREE,
+	ABI_SPLICE_ARMED,    /* by the agent; the stack still has the packets */
+	ABI_SPLICE_FLIPPING, /* nobody sends: the program looks at the sockets
+			      */
+	ABI_SPLICE_SPLICED,
+	ABI_SPLICE_CLOSED, /* both ends are; what is sent again still passes */
+	ABI_SPLICE_ABORTED /* the stack keeps the packets; @why says why */
+};
+
+enum abi_splice_end {
+	ABI_SPLICE_END_NONE,
+	ABI_SPLICE_END_CLOSED,
+	ABI_SPLICE_END_RESET_BY_CLIENT,
+	ABI_SPLICE_END_RESET_BY_BACKEND
+};
+
+/* What the client's SYN did, and so ours to the backend is to do. */
+enum abi_splice_option {
+	ABI_SPLICE_TIMESTAMPS = 1,
+	ABI_SPLICE_SACK = 2,
+	ABI_SPLICE_ECN = 4
+};
+
+/**
+ * struct abi_splice_way - how packets from one side are made the other's.
+ * @source, @destination: addresses and ports that they get.
+ * @interface: that they leave by.
+ * @seq, @ack, @tsval, @tsecr: what is added to these fields.
+ * @window_left, @window_right: shifts of the window, in this order.
+ * @next:      sequence number behind the last byte that has passed; this and
+ *             all below in the sender's own numbers.
+ * @acked:     the receiver's last acknowledgement.
+ * @fin:       the number of the FIN; if @fin_seen.
+ * @fin_acked: it has been acknowledged: this way is done.
+ *
+ * The agent fills in the addresses and ports, the programs the rest.
+ */
+struct abi_splice_way {
+	__u8 source[16];
+	__u8 destination[16];
+	__be16 source_port_be;
+	__be16 destination_port_be;
+	__u32 interface;
+	__u32 seq;
+	__u32 ack;
+	__u32 tsval;
+	__u32 tsecr;
+	__u32 next;
+	__u32 acked;
+	__u32 fin;
+	__u8 window_left;
+	__u8 window_right;
+	__u8 fin_seen;
+	__u8 fin_acked;
+};
+
+/**
+ * struct abi_splice - two connections joined packet by packet.
+ * @state:      enum abi_splice_state; stepped by compare-and-swap.
+ * @generation: a tuple that carries another one is of an earlier life.
+ * @flow:       index of the flow.
+ * @thread:     of the agent, whose ring is told.
+ * @received:   bytes that the agent has read from the client.
+ * @sent:       bytes that it sends to the backend, the splice begins behind.
+ * @iss:        of the agent's SYN to the backend.
+ * @family:     AF_INET or AF_INET6.
+ * @offered:    enum abi_splice_option: what the client has agreed to.
+ * @answered:   likewise the backend, by its SYN-ACK.
+ * @has_iss:    @iss is known.
+ * @mss:        by the backend's SYN-ACK.
+ * @why:        enum abi_why, of ABORTED.
+ * @end:        enum abi_splice_end, of CLOSED.
+ * @way:        by enum abi_direction.
+ */
+struct abi_splice {
+	__u32 state;
+	__u32 generation;
+	__u32 flow;
+	__u32 thread;
+	__u32 received;
+	__u32 sent;
+	__u32 iss;
+	__u16 mss;
+	__u8 family;
+	__u8 offered;
+	__u8 answered;
+	__u8 has_iss;
+	__u8 why;
+	__u8 end;
+	__u8 reserved[4];
+	struct abi_splice_way way[2];
+	__u8 reserved_too[72];
+};
+
+/* ---- splice_tuples: hash --------------------------------------------------
+ */
+
+/**
+ * struct abi_tuple - a connection, as a packet that comes in names it.
+ * @family: AF_INET: addresses are in the first four bytes, zeros behind.
+ */
+struct abi_tuple {
+	__u8 remote[16];
+	__u8 local[16];
+	__be16 remote_port_be;
+	__be16 local_port_be;
+	__u32 family;
+};
+
+/** struct abi_joined - what a tuple belongs to; @side: enum abi_direction. */
+struct abi_joined {
+	__u32 splice;
+	__u32 generation;
+	__u32 side;
+};
+
+/* ---- splice_ports: array of 64-bit words, memory-mapped -------------------
+ */
+
+/* A bit for each local port, host order, that a tuple may have. */
+#define ABI_SPLICE_PORT_WORDS 1024
 
 /* ---- route_stats: hash by abi_route_key --------------------------------- */
 
@@ -512,6 +655,7 @@ struct abi_route_stats {
  * @returns:        flows that the kernel gave back to the relay because a
  *                  reader did not keep up.
  * @limited:        of outcome "limited", by enum abi_limit.
+ * @unspliced:      flows that were to be spliced and are not, by enum abi_why.
  */
 struct abi_counters {
 	__u64 accepted;
@@ -522,6 +666,7 @@ struct abi_counters {
 	__u64 connect_failures;
 	__u64 returns;
 	__u64 limited[ABI_LIMIT_COUNT];
+	__u64 unspliced[16];
 };
 
 /* ---- bans and never-ban prefixes: LPM tries ----------------------------- */
@@ -613,11 +758,16 @@ _Static_assert(sizeof(struct abi_flow_direction) == 64, "abi_flow_direction");
 _Static_assert(sizeof(struct abi_flow_hot) == 128, "abi_flow_hot");
 _Static_assert(sizeof(struct abi_flow_cold) == 472, "abi_flow_cold");
 _Static_assert(sizeof(struct abi_route_stats) == 64, "abi_route_stats");
-_Static_assert(sizeof(struct abi_counters) == 256, "abi_counters");
+_Static_assert(sizeof(struct abi_splice_way) == 72, "abi_splice_way");
+_Static_assert(sizeof(struct abi_splice) == 256, "abi_splice");
+_Static_assert(sizeof(struct abi_tuple) == 40, "abi_tuple");
+_Static_assert(sizeof(struct abi_joined) == 12, "abi_joined");
+_Static_assert(sizeof(struct abi_counters) == 384, "abi_counters");
 _Static_assert(sizeof(struct abi_prefix_key) == 24, "abi_prefix_key");
 _Static_assert(sizeof(struct abi_ban) == 24, "abi_ban");
 _Static_assert(sizeof(struct abi_edge) == 64, "abi_edge");
 _Static_assert(sizeof(struct abi_edge_counts) == 16, "abi_edge_counts");
 _Static_assert(ABI_OUTCOME_COUNT <= 18, "abi_counters");
+_Static_assert(ABI_WHY_COUNT <= 16, "abi_counters");
 
 #endif

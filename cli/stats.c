@@ -43,12 +43,15 @@ static json_t *stats_object(const struct abi_counters *sum,
 			    const struct abi_edge_counts *edge)
 {
 	return json_pack(
-		"{s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:{s:I, s:I}}",
+		"{s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o, "
+		"s:{s:I, s:I}}",
 		"accepted", (json_int_t)sum->accepted, "outcomes",
 		counts_object(words_outcome, ABI_OUTCOME_COUNT, sum->outcome),
 		"datapaths",
 		counts_object(words_datapath, ABI_DATAPATH_COUNT,
 			      sum->datapath),
+		"unspliced",
+		counts_object(words_why, ABI_WHY_COUNT, sum->unspliced),
 		"bytes_in", (json_int_t)sum->bytes[ABI_FROM_CLIENT],
 		"bytes_out", (json_int_t)sum->bytes[ABI_FROM_BACKEND],
 		"connect_failures", (json_int_t)sum->connect_failures,
@@ -86,6 +89,8 @@ static int print_table(const struct abi_counters *sum,
 	for (size_t i = 1; i < ABI_DATAPATH_COUNT; i++)
 		put(&listing, "data path ", words_datapath[i],
 		    sum->datapath[i]);
+	for (size_t i = 1; i < ABI_WHY_COUNT; i++)
+		put(&listing, "not spliced: ", words_why[i], sum->unspliced[i]);
 	put(&listing, "", "bytes in", sum->bytes[ABI_FROM_CLIENT]);
 	put(&listing, "", "bytes out", sum->bytes[ABI_FROM_BACKEND]);
 	put(&listing, "", "connect failures", sum->connect_failures);

@@ -37,6 +37,13 @@ uint64_t agent_now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
 }
 
+unsigned agent_flows_here(struct agent *agent)
+{
+	unsigned spliced = atomic_load(&agent->spliced_count);
+
+	return atomic_load(&agent->flow_count) - spliced;
+}
+
 void agent_wake_main(struct agent *agent)
 {
 	eventfd_write(agent->wake_main, 1);
@@ -266,7 +273,9 @@ static int thread_init(struct agent *agent, struct thread *thread,
 	if (thread->wake.fd < 0)
 		return -errno;
 	result = thread_watch(thread, &thread->wake, EPOLLIN, true);
-	return result ? result : redirect_thread(thread);
+	if (!result)
+		result = redirect_thread(thread);
+	return result ? result : join_thread(thread);
 }
 
 /* A flow needs two descriptors; an eighth of all is for pipes. */
@@ -291,7 +300,8 @@ static void agent_share_descriptors(struct agent *agent)
 	agent->flow_limit = (unsigned)flows;
 }
 
-/* What the last agent left: its sockets are gone, so are its flows. */
+/* What the last agent left: its sockets are gone, so are its flows; but for
+ * those that had none any more. */
 static int agent_make_flows(struct agent *agent)
 {
 	uint32_t capacity = agent->store.meta->flow_capacity;
@@ -305,6 +315,8 @@ static int agent_make_flows(struct agent *agent)
 
 		flow->cold = &agent->store.cold[i];
 		flow->hot = &agent->store.hot[i];
+		if (join_is_left(agent, i))
+			continue;
 		if (flow->cold->phase != ABI_PHASE_FREE ||
 		    flow->cold->sequence % 2) {
 			flow->cold->sequence |= 1;
@@ -335,6 +347,8 @@ int agent_start(struct agent *agent, struct error *error)
 		agent_share_descriptors(agent);
 	for (unsigned i = 0; !result && i < agent->thread_count; i++)
 		result = thread_init(agent, &agent->threads[i], i);
+	if (!result)
+		join_adopt(agent);
 	for (unsigned i = 0; !result && i < agent->thread_count; i++)
 		result = -pthread_create(&agent->threads[i].pthread, NULL,
 					 thread_main, &agent->threads[i]);
@@ -345,11 +359,11 @@ int agent_start(struct agent *agent, struct error *error)
 	return 0;
 }
 
-static bool agent_any_flow(const struct flow *flow, const void *context)
+/* What is spliced goes on, and the next agent finds it. */
+static bool agent_is_here(const struct flow *flow, const void *context)
 {
-	(void)flow;
 	(void)context;
-	return true;
+	return flow->cold->phase != ABI_PHASE_SPLICED;
 }
 
 static void thread_stop(struct thread *thread, void *context)
@@ -360,7 +374,7 @@ static void thread_stop(struct thread *thread, void *context)
 
 void agent_stop(struct agent *agent)
 {
-	agent_kill(agent, agent_any_flow, NULL, "killed");
+	agent_kill(agent, agent_is_here, NULL, "killed");
 	agent_on_threads(agent, thread_stop, NULL);
 	for (unsigned i = 0; i < agent->thread_count; i++) {
 		struct thread *thread = &agent->threads[i];

@@ -18,6 +18,7 @@
 
 struct listening;
 struct sockmap;
+struct splice;
 struct task;
 
 /* One read of the copying relay; also the scratch of every other read. */
@@ -38,6 +39,7 @@ struct watch {
  * @now_ns:   CLOCK_MONOTONIC, read once a turn.
  * @news:     the sockmap's ring for this thread, fd -1: none.
  * @news_lost: sockmap_lost() when last looked at.
+ * @splice_news: likewise the ring of the splices.
  * @again:    flows whose bytes did not fit into one turn.
  * @ended:    flows whose slots are given back when the turn is over.
  * @paused_until_ns: no accepting before; 0: accepting.
@@ -50,6 +52,7 @@ struct thread {
 	struct watch wake;
 	struct watch news;
 	uint64_t news_lost;
+	struct watch splice_news;
 	uint64_t now_ns;
 	struct deadlines deadlines;
 	struct flow *again;
@@ -73,8 +76,10 @@ struct thread {
  * @flows:         array of store.meta->flow_capacity; beside hot and cold.
  * @free_flows:    a stack of free ones, under @free_lock.
  * @flow_count:    flows in being, over all threads.
+ * @spliced_count: of them, those that go on without an agent.
  * @flow_limit:    as many as the descriptors allow, two each.
  * @sockmap:       NULL: that data path is off; @sockmap_off says why.
+ * @splice, @splice_off: likewise.
  * @wake_main:     eventfd, written when the last flow of a drain has ended.
  * @listenings:    every listener opened since the start; flows point there.
  */
@@ -84,12 +89,15 @@ struct agent {
 	enum abi_datapath datapath;
 	struct sockmap *sockmap;
 	struct error sockmap_off;
+	struct splice *splice;
+	struct error splice_off;
 	unsigned thread_count;
 	struct thread *threads;
 	struct flow *flows;
 	struct flow *free_flows;
 	pthread_mutex_t free_lock;
 	atomic_uint flow_count;
+	atomic_uint spliced_count;
 	unsigned flow_limit;
 	struct limits limits;
 	struct listening *listenings;
@@ -100,6 +108,9 @@ struct agent {
 
 /** agent_now_ns() - CLOCK_MONOTONIC. */
 uint64_t agent_now_ns(void);
+
+/** agent_flows_here() - flows that would end with the agent. */
+unsigned agent_flows_here(struct agent *agent);
 
 /** agent_wake_main() - the last flow has ended while draining. */
 void agent_wake_main(struct agent *agent);

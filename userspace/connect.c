@@ -66,6 +66,7 @@ static int connect_begin(struct flow *flow)
 	}
 	connect_options(flow, fd);
 	connect_record(flow, fd);
+	join_arm(flow, fd, target);
 	if (connect(fd, (struct sockaddr *)&address, size) &&
 	    errno != EINPROGRESS)
 		return -errno;
@@ -85,6 +86,7 @@ static void connect_failed(struct flow *flow, int error)
 {
 	struct thread *thread = flow->thread;
 
+	join_disarm(flow);
 	if (flow->end[FLOW_BACKEND].fd >= 0)
 		close(take_fd(&flow->end[FLOW_BACKEND].fd));
 	/* Said of this socket, not of the next target's. */
@@ -101,6 +103,7 @@ void connect_next(struct flow *flow)
 	struct opening *opening = flow->opening;
 	struct thread *thread = flow->thread;
 
+	relay_choose(flow);
 	while (opening->targets_tried < opening->route.target_count) {
 		int error;
 
@@ -200,6 +203,8 @@ void connect_send(struct flow *flow)
 	flow->hot->direction[ABI_FROM_CLIENT].last_ns = flow->thread->now_ns;
 	if (flow->is_http)
 		http_begin(flow);
+	else if (flow->splice)
+		join_wait(flow);
 	else
 		relay_start(flow);
 }

@@ -20,6 +20,7 @@ enum deadline {
 	DEADLINE_FLUSH,	     /* bytes before a RST that wait for their ACK */
 	DEADLINE_DROP,	     /* silence before the reset */
 	DEADLINE_RETURN,     /* the kernel is about to finish something */
+	DEADLINE_JOIN,	     /* the programs are to decide */
 	DEADLINE_COUNT
 };
 

@@ -5,10 +5,9 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libmnl/libmnl.h>
 #include <linux/if.h>
-#include <linux/if_arp.h>
 #include <linux/if_link.h>
+#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 #include "cleanup.h"
 #include "edge.skel.h"
+#include "interface.h"
 #include "setting.h"
 
 /* Linux 6.6; the headers of Debian 12 are older. */
@@ -25,28 +25,12 @@
 /* Of our clsact filter: where it stands among others, and its name there. */
 #define CLSACT_PRIORITY 1
 #define CLSACT_HANDLE 0x736e
-#define INTERFACES_MAX 4096
 #define PIN_NAME_SIZE 24
-/* What the kernel fills at most in one message of a dump. */
-#define DUMP_BYTES 32768
 
 const char *const edge_hook_words[EDGE_HOOK_COUNT] = {"none", "xdp", "tc",
 						      "tc"};
 /* In the names of pins. */
 static const char kind_letters[EDGE_HOOK_COUNT] = {'-', 'x', 't', 'c'};
-
-/** struct interface - one that packets come in by. */
-struct interface {
-	int index;
-	char name[IFNAMSIZ];
-	bool ethernet;
-	bool hardware; /* and not virtio */
-};
-
-struct interfaces {
-	struct interface *row;
-	size_t count;
-};
 
 enum program {
 	PROGRAM_XDP,
@@ -65,144 +49,6 @@ struct hooks {
 	int program[PROGRAMS];
 	struct error *error;
 };
-
-/* ---- interfaces --------------------------------------------------------- */
-
-static int attribute_into(const struct nlattr *attribute, void *data)
-{
-	const struct nlattr **table = data;
-	unsigned type = mnl_attr_get_type(attribute);
-
-	if (type <= IFLA_MAX)
-		table[type] = attribute;
-	return MNL_CB_OK;
-}
-
-static bool is_one_of(const struct nlattr *kind, const char *const *words)
-{
-	for (; kind && *words; words++) {
-		if (!strcmp(mnl_attr_get_str(kind), *words))
-			return true;
-	}
-	return false;
-}
-
-/*
- * What comes in by a port of a bridge or bond is seen on that; what comes in
- * by a VLAN or macvlan has been seen on the device below, if that is here.
- */
-static bool is_seen_elsewhere(const struct nlattr *const *table)
-{
-	static const char *const stacked[] = {"vlan",	"macvlan", "macvtap",
-					      "ipvlan", "ipvtap",  NULL};
-	static const char *const whole[] = {"vrf", NULL};
-	const struct nlattr *info[IFLA_MAX + 1] = {NULL};
-
-	if (table[IFLA_LINKINFO])
-		mnl_attr_parse_nested(table[IFLA_LINKINFO], attribute_into,
-				      info);
-	if (info[IFLA_INFO_SLAVE_KIND] &&
-	    !is_one_of(info[IFLA_INFO_SLAVE_KIND], whole))
-		return true;
-	if (is_one_of(info[IFLA_INFO_KIND], whole))
-		return true;
-	return is_one_of(info[IFLA_INFO_KIND], stacked) && table[IFLA_LINK] &&
-	       !table[IFLA_LINK_NETNSID];
-}
-
-static bool is_ethernet(unsigned short type)
-{
-	return type == ARPHRD_ETHER;
-}
-
-static bool is_layer3(unsigned short type)
-{
-	return type == ARPHRD_NONE || type == ARPHRD_PPP ||
-	       type == ARPHRD_RAWIP || type == ARPHRD_TUNNEL ||
-	       type == ARPHRD_TUNNEL6 || type == ARPHRD_SIT ||
-	       type == ARPHRD_IPGRE;
-}
-
-static int collect(const struct nlmsghdr *header, void *data)
-{
-	const struct ifinfomsg *message = mnl_nlmsg_get_payload(header);
-	const struct nlattr *table[IFLA_MAX + 1] = {NULL};
-	struct interfaces *list = data;
-	struct interface *row = &list->row[list->count];
-	const struct nlattr *bus;
-
-	if (message->ifi_flags & IFF_LOOPBACK ||
-	    (!is_ethernet(message->ifi_type) && !is_layer3(message->ifi_type)))
-		return MNL_CB_OK;
-	mnl_attr_parse(header, sizeof(*message), attribute_into, table);
-	if (!table[IFLA_IFNAME] || list->count == INTERFACES_MAX ||
-	    is_seen_elsewhere(table))
-		return MNL_CB_OK;
-	bus = table[IFLA_PARENT_DEV_BUS_NAME];
-	row->index = message->ifi_index;
-	snprintf(row->name, sizeof(row->name), "%s",
-		 mnl_attr_get_str(table[IFLA_IFNAME]));
-	row->ethernet = is_ethernet(message->ifi_type);
-	/* On virtio XDP costs the offloads that make packets large. */
-	row->hardware = bus && strcmp(mnl_attr_get_str(bus), "virtio") != 0;
-	list->count++;
-	return MNL_CB_OK;
-}
-
-static int dump_links(struct mnl_socket *netlink, struct interfaces *list)
-{
-	AUTO_FREE char *buffer = malloc(DUMP_BYTES);
-	struct nlmsghdr *header;
-	int more = MNL_CB_OK;
-
-	if (!buffer)
-		return -ENOMEM;
-	header = mnl_nlmsg_put_header(buffer);
-	header->nlmsg_type = RTM_GETLINK;
-	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	header->nlmsg_seq = 1;
-	mnl_nlmsg_put_extra_header(header, sizeof(struct ifinfomsg));
-	if (mnl_socket_sendto(netlink, header, header->nlmsg_len) < 0)
-		return -errno;
-	while (more > MNL_CB_STOP) {
-		ssize_t length =
-			mnl_socket_recvfrom(netlink, buffer, DUMP_BYTES);
-
-		if (length < 0)
-			return -errno;
-		more = mnl_cb_run(buffer, (size_t)length, 1,
-				  mnl_socket_get_portid(netlink), collect,
-				  list);
-	}
-	return more < 0 ? -errno : 0;
-}
-
-static void interfaces_done(struct interfaces *list)
-{
-	free(list->row);
-}
-
-#define AUTO_INTERFACES                                                        \
-	__attribute__((cleanup(interfaces_done))) struct interfaces
-
-static int interfaces_read(struct interfaces *ret_list)
-{
-	struct mnl_socket *netlink =
-		mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	int status;
-
-	if (!netlink)
-		return -errno;
-	ret_list->count = 0;
-	ret_list->row = calloc(INTERFACES_MAX, sizeof(*ret_list->row));
-	status = ret_list->row ? 0 : -ENOMEM;
-	if (!status && mnl_socket_bind(netlink, 0, MNL_SOCKET_AUTOPID))
-		status = -errno;
-	if (!status)
-		status = dump_links(netlink, ret_list);
-	mnl_socket_close(netlink);
-	return status;
-}
 
 /* ---- pins --------------------------------------------------------------- */
 

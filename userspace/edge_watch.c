@@ -9,6 +9,7 @@
 #include "ban.h"
 #include "edge.h"
 #include "edge_hook.h"
+#include "splice.h"
 
 #define MS_NS 1000000ULL
 /* How long to leave the writers' lock to others. */
@@ -112,6 +113,8 @@ static void update(struct edge_watch *watch, struct agent *agent)
 		log_say(LOG_LEVEL_NOTICE, "%d bans are over", status);
 	if (status >= 0)
 		status = edge_hook_sync(&agent->store, &error);
+	if (status >= 0 && agent->splice)
+		status = splice_sync(agent->splice, &agent->store, &error);
 	if (status < 0) {
 		log_say(LOG_LEVEL_ERROR, "%s", error.text);
 		/* Not at once again, and for ever. */

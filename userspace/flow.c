@@ -28,6 +28,8 @@
 /* How often a reset that waits for the ACKs of what came before is tried. No
  * event tells of them. */
 #define FLOW_FLUSH_NS 20000000ULL
+/* A backend that has not acknowledged the hello by then can be relayed too. */
+#define FLOW_JOIN_NS 1000000000ULL
 
 static struct flow *flow_take(struct agent *agent)
 {
@@ -58,8 +60,8 @@ void flow_give_back(struct thread *thread)
 		flow->next = agent->free_flows;
 		agent->free_flows = flow;
 		pthread_mutex_unlock(&agent->free_lock);
-		if (atomic_fetch_sub(&agent->flow_count, 1) == 1 &&
-		    agent->draining)
+		atomic_fetch_sub(&agent->flow_count, 1);
+		if (agent->draining && !agent_flows_here(agent))
 			agent_wake_main(agent);
 	}
 }
@@ -125,6 +127,9 @@ static void flow_step(struct flow *flow, enum flow_side side, uint32_t events)
 	case ABI_PHASE_RELAY:
 		relay_ready(flow, side, events);
 		return;
+	case ABI_PHASE_ARMED:
+		join_ready(flow, side, events);
+		return;
 	case ABI_PHASE_KERNEL:
 	case ABI_PHASE_RETURN:
 		redirect_ready(flow, side, events);
@@ -132,7 +137,8 @@ static void flow_step(struct flow *flow, enum flow_side side, uint32_t events)
 	case ABI_PHASE_REFUSE:
 		refuse_read(flow);
 		return;
-	case ABI_PHASE_FREE: /* ended earlier in this turn */
+	case ABI_PHASE_SPLICED: /* its sockets had more to say in this turn */
+	case ABI_PHASE_FREE:	/* ended earlier in this turn */
 	case ABI_PHASE_COUNT:
 		return;
 	}
@@ -405,6 +411,7 @@ void flow_end(struct flow *flow, const char *how)
 
 	if (flow->cold->connected_ns)
 		flow_count_packets(flow);
+	join_leave(flow);
 	for (unsigned i = 0; i < 2; i++) {
 		if (flow->end[i].fd >= 0)
 			close(take_fd(&flow->end[i].fd));
@@ -458,6 +465,8 @@ static uint64_t flow_wait_ns(const struct flow *flow)
 		return FLOW_REFUSE_NS;
 	if (flow->deadline == DEADLINE_FLUSH)
 		return FLOW_FLUSH_NS;
+	if (flow->deadline == DEADLINE_JOIN)
+		return FLOW_JOIN_NS;
 	if (flow->deadline == DEADLINE_RETURN)
 		return FLOW_RETURN_NS;
 	return setting_get(&flow->thread->agent->store,
@@ -485,6 +494,9 @@ static void flow_expire_idle(struct flow *flow, const char *how)
 	struct thread *thread = flow->thread;
 	uint64_t last_ns = flow->cold->connected_ns;
 
+	join_recheck(flow);
+	if (flow->cold->phase == ABI_PHASE_FREE)
+		return;
 	for (unsigned i = 0; i < 2; i++) {
 		if (way[i].last_ns > last_ns)
 			last_ns = way[i].last_ns;
@@ -527,6 +539,9 @@ void flow_expire(struct flow *flow)
 		return;
 	case DEADLINE_RETURN:
 		redirect_step(flow);
+		return;
+	case DEADLINE_JOIN:
+		join_expired(flow);
 		return;
 	case DEADLINE_NONE:
 	case DEADLINE_COUNT:

@@ -11,6 +11,8 @@
  * HELLO reads until the ClientHello is whole (behind a PROXY header where
  * the listener wants one); CONNECT tries the route's targets in turn;
  * PREFACE sends our PROXY header and what was read; RELAY moves the bytes.
+ * From PREFACE a flow may go to ARMED, where the programs of the splice decide
+ * whether they take it: then it is SPLICED till its end, else it goes to RELAY.
  * In KERNEL a sockmap moves them, until something comes up that it cannot do
  * (an end, a reader that does not keep up); RETURN takes the flow out of it.
  * REFUSE has sent an alert, or nothing, and reads on for a while, so that
@@ -117,6 +119,8 @@ struct http {
  * @pending:      counts as a pending hello at its source.
  * @is_http:      it came by an HTTP listener.
  * @scan:         of its request's head.
+ * @splice:       one more than its index in the map of splices; 0: none.
+ * @why:          enum abi_why, for the record.
  * @http:         while its request goes to a backend.
  */
 struct flow {
@@ -130,6 +134,8 @@ struct flow {
 	struct source *source;
 	struct pipe *pipe[2];
 	struct pair pair;
+	uint32_t splice;
+	uint8_t why;
 	struct flow *previous;
 	struct flow *next;
 	struct flow *next_again;
@@ -344,6 +350,45 @@ void relay_pump(struct flow *flow);
 
 /** flow_again() - the turn is over, the bytes are not: go on in the next. */
 void flow_again(struct flow *flow);
+
+/** join_open() - load the splice, or note why not (join.c). */
+void join_open(struct agent *agent);
+
+/** join_close() - the agent ends; what is spliced goes on. */
+void join_close(struct agent *agent);
+
+/** join_thread() - let a thread hear of its flows. Return: 0 or -errno. */
+int join_thread(struct thread *thread);
+
+/**
+ * join_arm() - before a connect: if this flow may be spliced, let it be.
+ * @fd: the backend's socket; it gets a port. flow.why says why not.
+ */
+void join_arm(struct flow *flow, int fd, const struct abi_endpoint *target);
+
+/** join_disarm() - it will not be. */
+void join_disarm(struct flow *flow);
+
+/** join_wait() - all is sent: the backend's acknowledgement decides. */
+void join_wait(struct flow *flow);
+
+/** join_ready() - a socket has news before the verdict. */
+void join_ready(struct flow *flow, enum flow_side side, uint32_t events);
+
+/** join_expired() - there was no verdict in time. */
+void join_expired(struct flow *flow);
+
+/** join_is_left() - a flow of the last agent's goes on. @index: its slot. */
+bool join_is_left(const struct agent *agent, uint32_t index);
+
+/** join_adopt() - watch over those, before the threads run. */
+void join_adopt(struct agent *agent);
+
+/** join_recheck() - news may have been lost: look what has become of it. */
+void join_recheck(struct flow *flow);
+
+/** join_leave() - the flow ends; if it was spliced, with a RST both ways. */
+void join_leave(struct flow *flow);
 
 /** redirect_open() - load the sockmap, or note why not (redirect.c). */
 void redirect_open(struct agent *agent);

@@ -426,9 +426,13 @@ void relay_start(struct flow *flow)
 	cold = flow_record_begin(flow);
 	cold->phase = ABI_PHASE_RELAY;
 	cold->datapath = ABI_DATAPATH_RELAY;
-	if (!relay_has(flow))
+	if (flow->why)
+		cold->why = flow->why;
+	else if (!relay_has(flow))
 		cold->why = ABI_WHY_OFF;
 	flow_record_end(flow);
+	if (flow->datapath == ABI_DATAPATH_SPLICE)
+		thread->counters->unspliced[cold->why]++;
 	thread->counters->datapath[ABI_DATAPATH_RELAY]++;
 	redirect_prepare(flow);
 	deadline_set(&thread->deadlines, flow, DEADLINE_IDLE, thread->now_ns);

@@ -43,17 +43,20 @@ static json_t *serve_listeners(const struct agent *agent)
 	return list;
 }
 
+static json_t *serve_datapath(enum abi_datapath path, bool on, const char *off)
+{
+	return json_pack("{ss sb ss?}", "name", words_datapath[path], "on", on,
+			 "why", on ? NULL : off);
+}
+
 static json_t *serve_datapaths(const struct agent *agent)
 {
-	static const char absent[] = "not part of this version";
-
-	return json_pack("[{ss sb ss} {ss sb ss?} {ss sb ss?}]", "name",
-			 words_datapath[ABI_DATAPATH_SPLICE], "on", 0, "why",
-			 absent, "name", words_datapath[ABI_DATAPATH_SOCKMAP],
-			 "on", agent->sockmap != NULL, "why",
-			 agent->sockmap ? NULL : agent->sockmap_off.text,
-			 "name", words_datapath[ABI_DATAPATH_RELAY], "on", 1,
-			 "why", NULL);
+	return json_pack("[o o o]",
+			 serve_datapath(ABI_DATAPATH_SPLICE, agent->splice,
+					agent->splice_off.text),
+			 serve_datapath(ABI_DATAPATH_SOCKMAP, agent->sockmap,
+					agent->sockmap_off.text),
+			 serve_datapath(ABI_DATAPATH_RELAY, true, NULL));
 }
 
 static json_t *serve_status(struct agent *agent)

@@ -30,6 +30,7 @@ const char *const words_phase[ABI_PHASE_COUNT] = {
 	[ABI_PHASE_REQUEST] = "request", [ABI_PHASE_EXCHANGE] = "exchange",
 	[ABI_PHASE_RELAY] = "relay",	 [ABI_PHASE_KERNEL] = "kernel",
 	[ABI_PHASE_RETURN] = "return",	 [ABI_PHASE_REFUSE] = "refuse",
+	[ABI_PHASE_ARMED] = "armed",	 [ABI_PHASE_SPLICED] = "spliced",
 };
 
 const char *const words_datapath[ABI_DATAPATH_COUNT + 1] = {
@@ -44,6 +45,16 @@ const char *const words_why[ABI_WHY_COUNT] = {
 	[ABI_WHY_OFF] = "off",
 	[ABI_WHY_REFUSED] = "refused",
 	[ABI_WHY_READER] = "slow-reader",
+	[ABI_WHY_FAMILY] = "other-family",
+	[ABI_WHY_SLOTS] = "no-ports",
+	[ABI_WHY_LATE] = "late",
+	[ABI_WHY_STATE] = "ending",
+	[ABI_WHY_EAGER] = "eager",
+	[ABI_WHY_OPTIONS] = "tcp-options",
+	[ABI_WHY_ECN] = "ecn",
+	[ABI_WHY_MTU] = "mtu",
+	[ABI_WHY_ROUTE] = "no-route",
+	[ABI_WHY_PATH] = "long-path",
 };
 
 const char *const words_proxy[ABI_PROXY_V2 + 2] = {

@@ -61,11 +61,11 @@ static void worker_drain(struct worker *worker)
 	uint64_t most_ms = setting_get(&agent->store, ABI_SET_DRAIN_TIMEOUT_MS);
 
 	log_say(LOG_LEVEL_NOTICE, "no new connections; %u flows may end",
-		atomic_load(&agent->flow_count));
+		agent_flows_here(agent));
 	atomic_store(&agent->draining, true);
 	listen_stop(agent);
 	worker->drain_until_ns = agent_now_ns() + most_ms * 1000000;
-	if (!atomic_load(&agent->flow_count))
+	if (!agent_flows_here(agent))
 		worker->stopping = true;
 }
 
@@ -109,7 +109,7 @@ static void worker_turn(struct worker *worker)
 		serve_request(&worker->agent, worker->polls[WORKER_CONTROL].fd);
 	if (worker->drain_until_ns) {
 		eventfd_read(worker->polls[WORKER_DRAINED].fd, &ended);
-		if (!atomic_load(&worker->agent.flow_count) ||
+		if (!agent_flows_here(&worker->agent) ||
 		    agent_now_ns() >= worker->drain_until_ns)
 			worker->stopping = true;
 	} else if (!worker->stopping) {
@@ -138,6 +138,7 @@ static int worker_open(struct worker *worker,
 	/* Bans hold before the first connection does. */
 	if (edge_hook_sync(&agent->store, error))
 		log_say(LOG_LEVEL_ERROR, "%s", error->text);
+	join_open(agent);
 	state_unlock(&agent->store);
 	redirect_open(agent);
 	edge_watch_open(&worker->edge);
@@ -172,6 +173,7 @@ int worker_run(const struct worker_options *options, int ready)
 	listen_stop(&worker.agent);
 	agent_stop(&worker.agent);
 	redirect_close(&worker.agent);
+	join_close(&worker.agent);
 	store_close(&worker.agent.store);
 	return EXIT_DONE;
 }

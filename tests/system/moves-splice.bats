@@ -1,0 +1,1 @@
+moves-relay.bats

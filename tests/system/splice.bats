@@ -1,0 +1,380 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# What is special about flows whose packets are spliced. What they have in
+# common with all others is tested by moves-splice.bats.
+
+# shellcheck disable=SC2154 # set by what is loaded
+load common
+load router
+
+setup_file() {
+	file_lab --backends 2
+	start_agent --datapath splice
+	start_peer backend1 one
+}
+
+setup() {
+	routes <<-'END'
+		route add a.test 198.51.100.11:443
+		route add six.test [2001:db8:2::11]:443
+		route add relay.test 198.51.100.11:443 --datapath relay
+		route add local.test 127.0.0.1:9000
+		route add silent.test 198.51.100.11:447
+		route add traffic.test 198.51.100.12:443
+	END
+	[[ $(path_of splice on) == true ]] ||
+		skip "the data path is off: $(path_of splice why)"
+}
+
+# path_of NAME KEY - of a data path, in `snictl status`.
+path_of() {
+	snictl status --json | jq -r --arg name "$1" --arg key "$2" \
+		'.datapaths[] | select(.name == $name)[$key]'
+}
+
+worker() {
+	snictl status --json | jq -e .agent.pid
+}
+
+# sockets - of the router, connected by or to a port of a flow.
+sockets() {
+	lab_exec router ss -Htn state connected exclude time-wait \
+		'( sport = :443 or dport = :443 or dport = :447 )'
+}
+
+@test "a spliced flow has no socket, and ends as the two ends end it" {
+	client <<-'END'
+		for address in "192.0.2.1", "2001:db8:1::1":
+		    name = "a.test" if "." in address else "six.test"
+		    c = connect(address).send(hello(name))
+		    c.expect_backend("one")
+		    wait_flows(1, phase="spliced")
+		    c.exchange(b"x" * 5000)
+		    c.fin().expect_fin()
+	END
+	wait_for_flow 'name=a.test datapath=splice end=closed'
+	wait_for_flow 'name=six.test datapath=splice end=closed'
+	run -0 sockets
+	assert_output ''
+}
+
+@test "bytes are counted as they go, and in the log" {
+	client <<-'END'
+		c = connect("192.0.2.1").send(hello("silent.test"))
+		wait_flows(1, phase="spliced")
+		sent = len(c.sent)
+		for i in range(10):
+		    c.send(bytes(1000)).wait_acked()
+		(flow,) = flows(name="silent.test")
+		equal(flow["bytes_in"], sent + 10000)
+		c.reset()
+	END
+	wait_for_flow 'name=silent.test datapath=splice end=reset-by-client'
+}
+
+@test "flow kill: both sides see a RST at once" {
+	client <<-'END'
+		c = connect("192.0.2.1").send(hello("a.test"))
+		c.expect_backend("one")
+		wait_flows(1, phase="spliced")
+		c.exchange(b"y" * 100)
+		(flow,) = flows(name="a.test")
+		subprocess.run([SNICTL, "flow", "kill",
+		                str(flow["id"])], check=True)
+		c.expect_reset()
+	END
+	wait_for_flow 'name=a.test datapath=splice end=killed'
+	wait_until serves_nobody backend1
+}
+
+# serves_nobody HOST - its server has seen the end of every connection.
+serves_nobody() {
+	[[ ! $(lab_exec "$1" ss -Htn state connected exclude time-wait \
+		sport = :443) ]]
+}
+
+@test "idle-timeout ends a spliced flow, one with traffic it does not" {
+	snictl set idle-timeout 1s
+	client <<-'END'
+		idle = connect("192.0.2.1").send(hello("a.test"))
+		busy = connect("192.0.2.1").send(hello("a.test"))
+		for c in idle, busy:
+		    c.expect_backend("one")
+		wait_flows(2, phase="spliced")
+		idle.sock.settimeout(0.05)
+		try:
+		    while True:
+		        busy.exchange(b"z")
+		        try:
+		            equal(idle.sock.recv(1), "a RST")
+		        except TimeoutError:
+		            pass
+		except ConnectionResetError:
+		    pass
+		busy.exchange(b"z")
+		busy.fin().expect_fin()
+	END
+	wait_for_flow 'name=a.test datapath=splice end=idle'
+	wait_for_flow 'name=a.test datapath=splice end=closed'
+}
+
+@test "what cannot be spliced is relayed, and says why" {
+	lab_start --log local.log router python3 -c '
+import socket
+s = socket.create_server(("127.0.0.1", 9000))
+while True:
+    c = s.accept()[0]
+    c.recv(65536)
+    c.send(b"local")
+'
+	wait_for_port router 9000
+	client <<-'END'
+		c = connect("192.0.2.1").send(hello("local.test")).expect(b"local")
+		(flow,) = flows(name="local.test")
+		equal((flow["datapath"], flow["why"]), ("relay", "no-route"))
+		c.reset()
+		c = connect("2001:db8:1::1").send(hello("a.test"))
+		c.expect_backend("one")
+		(flow,) = flows(name="a.test")
+		equal((flow["datapath"], flow["why"]), ("relay", "other-family"))
+		c.fin().expect_fin()
+		wait_flows(0)
+	END
+}
+
+@test "NOTHING ACKED AND MISSING: clients that send more right behind the hello" {
+	traffic_serve backend2 --expect-name traffic.test
+	run -0 --separate-stderr traffic_connect --to 192.0.2.1:443 \
+		--name traffic.test --shape eager --connections 5000 \
+		--concurrency 20 --size 0-3000
+	jq -e '.completed == 5000 and .failed == 0' <<<"$output"
+	# Both happen: the flip that sees more bytes, and the one that does not.
+	flow_line 'name=traffic.test datapath=splice' >/dev/null
+	wait_until serves_nobody backend2
+	traffic_check backend2
+}
+
+@test "STACK SILENCE: with all of the agent's sockets gone, nobody gets a RST" {
+	client <<-'END'
+		many = [connect("192.0.2.1").send(hello("a.test"))
+		        for i in range(50)]
+		for c in many:
+		    c.expect_backend("one")
+		wait_flows(50, phase="spliced")
+		for i in range(20):
+		    for c in many:
+		        c.exchange(bytes(3000))
+		for c in many:
+		    c.fin().expect_fin()
+	END
+	assert_equal "$(flow_line 'name=a.test datapath=splice end=closed' |
+		wc -l)" 50
+}
+
+@test "a firewall that follows connections does not stand in the way, nor does it keep them" {
+	lab_exec router nft -f - <<-'END'
+		table inet fw {
+			chain input {
+				type filter hook input priority 0; policy drop;
+				ct state established,related accept
+				tcp dport 443 ct state new accept
+				meta l4proto { icmp, ipv6-icmp } accept
+			}
+			chain output {
+				type filter hook output priority 0; policy accept;
+				ct state invalid counter drop
+			}
+		}
+	END
+	client <<-'END'
+		for address in "192.0.2.1", "2001:db8:1::1":
+		    name = "a.test" if "." in address else "six.test"
+		    many = [connect(address).send(hello(name)) for i in range(20)]
+		    for c in many:
+		        c.expect_backend("one")
+		    wait_flows(20, phase="spliced", name=name)
+		    for c in many:
+		        c.exchange(bytes(1000))
+		        c.fin().expect_fin()
+	END
+	wait_until tracks_nothing
+	lab_exec router nft delete table inet fw
+}
+
+tracks_nothing() {
+	[[ $(lab_exec router cat /proc/sys/net/netfilter/nf_conntrack_count) == 0 ]]
+}
+
+# A client that goes on until it hears no more, and says how that was.
+BANNED='
+import os, sys
+sys.path.insert(0, os.environ["PYTHONPATH"])
+from peer import *
+c = connect("192.0.2.1").send(hello("a.test"))
+c.expect_backend("one")
+print("up", flush=True)
+c.sock.settimeout(0.2)
+try:
+    while c.sock.send(b"?") and c.sock.recv(100):
+        pass
+except ConnectionResetError:
+    print("reset", flush=True)
+except TimeoutError:
+    print("silence", flush=True)
+'
+
+# banned LOG - start one, and wait until it is spliced.
+banned() {
+	lab_start --log "$1" client python3 -c "$BANNED"
+	wait_until grep -qx up "$lab_path/log/$1"
+	wait_until all_spliced_of a.test 1
+}
+
+@test "who is banned is no longer forwarded, with an agent or without" {
+	banned ban1.log
+	snictl ban add 192.0.2.10
+	wait_until grep -qxE 'reset|silence' "$lab_path/log/ban1.log"
+	wait_for_flow 'name=a.test datapath=splice end=banned'
+	snictl ban del 192.0.2.10
+
+	local worker
+	worker=$(worker)
+	banned ban2.log
+	kill -STOP "$worker"
+	timeout 3 "$netlab" exec "$lab" router "$build/snictl" ban add \
+		192.0.2.10 || true
+	wait_until grep -qx silence "$lab_path/log/ban2.log"
+	kill -CONT "$worker"
+	wait_until all_spliced_of a.test 0
+	snictl ban del 192.0.2.10
+}
+
+@test "a client without timestamps, SACK or scaling, one with ECN, is spliced too" {
+	for option in tcp_timestamps=0 tcp_sack=0 tcp_window_scaling=0 tcp_ecn=1; do
+		lab_exec client sysctl -qw "net.ipv4.$option"
+		client <<-'END'
+			for address in "192.0.2.1", "2001:db8:1::1":
+			    name = "a.test" if "." in address else "six.test"
+			    c = connect(address).send(hello(name))
+			    c.expect_backend("one")
+			    wait_flows(1, phase="spliced", name=name)
+			    c.exchange(b"x" * 200000)
+			    c.fin().expect_fin()
+		END
+	done
+	lab_exec client sysctl -qw net.ipv4.tcp_timestamps=1 net.ipv4.tcp_sack=1 \
+		net.ipv4.tcp_window_scaling=1 net.ipv4.tcp_ecn=2
+}
+
+@test "a blind RST or FIN, and a RST within the window, end nothing" {
+	client <<-'END'
+		c = connect("192.0.2.1").send(hello("a.test"))
+		c.expect_backend("one")
+		wait_flows(1, phase="spliced", name="a.test")
+		port = c.sock.getsockname()[1]
+		raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, 6)
+		raw.bind(("192.0.2.10", 0))
+		def spoof(seq, flags):
+		    head = struct.pack("!HHIIBBHHH", port, 443, seq, 0, 5 << 4,
+		                       flags, 1000, 0, 0)
+		    false = (socket.inet_aton("192.0.2.10") +
+		             socket.inet_aton("192.0.2.1") +
+		             struct.pack("!BBH", 0, 6, 20) + head)
+		    total = sum(struct.unpack(f"!{len(false) // 2}H", false))
+		    while total >> 16:
+		        total = (total & 0xffff) + (total >> 16)
+		    raw.sendto(head[:16] + struct.pack("!H", ~total & 0xffff) +
+		               head[18:], ("192.0.2.1", 0))
+		for i in range(2000):
+		    spoof(i * 2147483 & 0xffffffff, 4)
+		    spoof(i * 2147483 & 0xffffffff, 0x11)
+		c.exchange(b"still here")
+		wait_flows(1, phase="spliced", name="a.test")
+		c.fin().expect_fin()
+	END
+	wait_for_flow 'name=a.test datapath=splice end=closed'
+}
+
+@test "one-armed, and hairpin: in and out by one interface" {
+	local topology
+	for topology in one-armed hairpin; do
+		lab_up --topology $topology --backends 2
+		start_agent --datapath splice
+		routes <<<'route add traffic.test 198.51.100.12:443'
+		snictl route replace traffic.test "$(address backend2)":443
+		traffic_serve backend2 --expect-name traffic.test
+		run -0 --separate-stderr traffic_connect --to "$router4:443" \
+			--name traffic.test --shape down,echo \
+			--connections 40 --size 100000
+		flow_line 'name=traffic.test datapath=splice' >/dev/null
+		wait_until serves_nobody backend2
+		traffic_check backend2
+		lab_down
+	done
+}
+
+@test "a client far away is relayed: no congestion control of the backend is misled" {
+	lab_up --backends 1 --impair client 'delay=10 seed=1'
+	start_agent --datapath splice
+	routes <<<'route add traffic.test 198.51.100.11:443'
+	traffic_serve backend1 --expect-name traffic.test
+	traffic_connect --to 192.0.2.1:443 --name traffic.test --shape down \
+		--connections 2 --size 100000
+	run -0 counter unspliced.long-path
+	assert_output 2
+	wait_until serves_nobody backend1
+	traffic_check backend1
+}
+
+@test "kill -9 of the agent: flows go on, the next agent finds them" {
+	traffic_serve backend2 --expect-name traffic.test
+	lab_start --log peer.log client python3 -c '
+import os, sys
+sys.path.insert(0, os.environ["PYTHONPATH"])
+from peer import *
+idle = [connect("192.0.2.1").send(hello("a.test")) for i in range(20)]
+for c in idle:
+    c.expect_backend("one")
+print("idle", flush=True)
+sys.stdin = open("'"$lab_path"'/run/go")
+sys.stdin.readline()
+for c in idle:
+    c.exchange(b"still here")
+for c in idle[1:]:
+    c.fin().expect_fin()
+print("closed", flush=True)
+idle[0].expect_reset()
+print("killed", flush=True)
+'
+	mkfifo "$lab_path/run/go"
+	wait_until grep -qx idle "$lab_path/log/peer.log"
+	# Clients that wait for an answer first: the others may be "eager".
+	lab_start --log bulk.log client "$build/tests/tools/traffic" connect \
+		--to 192.0.2.1:443 --name traffic.test --shape down \
+		--connections 4 --concurrency 4 --size 1000000000
+	wait_until all_spliced_of traffic.test 4
+	local worker
+	worker=$(worker)
+	stop_agent KILL
+	wait_until nobody_is "$worker"
+	start_agent --datapath splice
+	all_spliced_of a.test 20
+	echo >"$lab_path/run/go"
+	wait_until grep -qx closed "$lab_path/log/peer.log"
+	wait_until all_spliced_of a.test 1
+	snictl flow kill --name a.test
+	wait_until grep -qx killed "$lab_path/log/peer.log"
+	wait_until grep -q '"failed": 0' "$lab_path/log/bulk.log"
+	wait_until serves_nobody backend2
+	traffic_check backend2
+}
+
+nobody_is() {
+	[[ ! -e /proc/$1 ]]
+}
+
+# all_spliced_of NAME COUNT - so many flows are.
+all_spliced_of() {
+	(($(snictl flow list --json | jq --arg name "$1" \
+		'[.[] | select(.phase == "spliced" and .name == $name)] | length') == $2))
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The network interfaces that packets come in by. */
+#ifndef SNICTL_INTERFACE_H
+#define SNICTL_INTERFACE_H
+
+#include <linux/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/**
+ * struct interface - one that packets come in by.
+ * @hardware: and not virtio.
+ */
+struct interface {
+	int index;
+	char name[IFNAMSIZ];
+	bool ethernet;
+	bool hardware;
+};
+
+struct interfaces {
+	struct interface *row;
+	size_t count;
+};
+
+/**
+ * interfaces_read() - all but the loopback, and those whose packets are seen
+ * on another one.
+ * @ret_list: for interfaces_done(); empty if this fails.
+ * Return: 0 or -errno.
+ */
+int interfaces_read(struct interfaces *ret_list);
+
+/** interfaces_done() - free the list. */
+void interfaces_done(struct interfaces *list);
+
+/** AUTO_INTERFACES - a list that is freed at the end of its scope. */
+#define AUTO_INTERFACES                                                        \
+	__attribute__((cleanup(interfaces_done))) struct interfaces
+
+#endif

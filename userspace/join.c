@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * A flow on the packet-level data path, from the agent's side: armed before it
+ * connects; once the backend has all that the agent sends, the programs decide
+ * (bpf/splice.bpf.c). SPLICED: the sockets are closed without a word, and the
+ * agent only hears of the end. ABORTED: both sockets are as they were, and go
+ * on by the relay. Until the verdict nobody reads from either.
+ */
+#include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include "addr.h"
+#include "cleanup.h"
+#include "conntrack.h"
+#include "flow.h"
+#include "listen.h"
+#include "setting.h"
+#include "splice.h"
+
+/* RFC 7323 appendix D: what timestamps take of each segment. */
+#define JOIN_TIMESTAMPS_BYTES 12
+/* Slots whose ports turn out to be in use, before it is given up. */
+#define JOIN_TRIES 8
+
+/* ---- open -----------------------------------------------------------------
+ */
+
+void join_open(struct agent *agent)
+{
+	struct error *error = &agent->splice_off;
+	enum abi_datapath datapath = agent->datapath;
+	int result;
+
+	if (datapath == ABI_DATAPATH_AUTO)
+		datapath = (enum abi_datapath)setting_get(&agent->store,
+							  ABI_SET_DATAPATH);
+	/* What an earlier agent has spliced has to be watched over. */
+	if (datapath != ABI_DATAPATH_SPLICE && !splice_exists(&agent->store)) {
+		error_set(error, EXIT_FAILED, EPERM,
+			  "neither snictld's --datapath nor the setting "
+			  "datapath was \"splice\" when it started");
+		return;
+	}
+	result = splice_open(&agent->store, agent->thread_count, &agent->splice,
+			     error);
+	if (result)
+		log_say(LOG_LEVEL_WARNING, "the data path splice is off: %s",
+			error->text);
+}
+
+void join_close(struct agent *agent)
+{
+	splice_close(take_pointer(agent->splice));
+}
+
+/* ---- arm ------------------------------------------------------------------
+ */
+
+/* Where connections to a target come from. */
+static int join_source(const struct abi_endpoint *target,
+		       struct abi_endpoint *ret_source)
+{
+	struct sockaddr_storage address;
+	socklen_t size = addr_to_sockaddr(target, &address);
+	AUTO_FD fd = socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, size))
+		return -errno;
+	size = sizeof(address);
+	if (getsockname(fd, (struct sockaddr *)&address, &size))
+		return -errno;
+	addr_from_sockaddr(&address, ret_source);
+	return 0;
+}
+
+static void join_way(struct abi_splice_way *way,
+		     const struct abi_endpoint *source,
+		     const struct abi_endpoint *destination)
+{
+	memcpy(way->source, source->addr, sizeof(way->source));
+	memcpy(way->destination, destination->addr, sizeof(way->destination));
+	way->source_port_be = source->port_be;
+	way->destination_port_be = destination->port_be;
+}
+
+/* The backend is to send no larger segments than the client takes, and to
+ * agree to what the client has agreed to. */
+static int join_options(const struct flow *flow, int fd,
+			struct abi_splice *slot)
+{
+	struct tcp_info info = {0};
+	socklen_t size = sizeof(info);
+	int mss;
+
+	if (getsockopt(flow->end[FLOW_CLIENT].fd, IPPROTO_TCP, TCP_INFO, &info,
+		       &size))
+		return -errno;
+	mss = (int)info.tcpi_snd_mss;
+	if (info.tcpi_options & TCPI_OPT_TIMESTAMPS) {
+		slot->offered |= ABI_SPLICE_TIMESTAMPS;
+		mss += JOIN_TIMESTAMPS_BYTES;
+	}
+	if (info.tcpi_options & TCPI_OPT_SACK)
+		slot->offered |= ABI_SPLICE_SACK;
+	if (info.tcpi_options & TCPI_OPT_ECN)
+		slot->offered |= ABI_SPLICE_ECN;
+	slot->received = (__u32)info.tcpi_bytes_received;
+	return setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &mss, sizeof(mss))
+		       ? -errno
+		       : 0;
+}
+
+/* A slot whose port can be had. */
+static int join_bind(struct flow *flow, int fd, struct abi_endpoint *source,
+		     uint32_t *ret_slot)
+{
+	struct splice *splice = flow->thread->agent->splice;
+	struct sockaddr_storage address;
+	socklen_t size;
+	uint32_t slot;
+
+	for (int i = 0; i < JOIN_TRIES; i++) {
+		if (splice_take(splice, flow->thread->now_ns, &slot))
+			return -ENOSPC;
+		source->port_be =
+			htobe16((uint16_t)(splice->first_port + slot));
+		size = addr_to_sockaddr(source, &address);
+		if (!bind(fd, (struct sockaddr *)&address, size)) {
+			*ret_slot = slot;
+			return 0;
+		}
+		splice_rest(splice, slot, flow->thread->now_ns);
+	}
+	return -ENOSPC;
+}
+
+static void join_record(struct flow *flow, uint32_t slot)
+{
+	struct abi_flow_cold *cold = flow_record_begin(flow);
+
+	cold->splice = slot;
+	flow_record_end(flow);
+}
+
+static void join_slot(struct flow *flow, struct abi_splice *slot,
+		      const struct abi_endpoint *local,
+		      const struct abi_endpoint *source,
+		      const struct abi_endpoint *target)
+{
+	const struct opening *opening = flow->opening;
+
+	slot->flow = (__u32)(flow - flow->thread->agent->flows);
+	slot->thread = flow->thread->index;
+	slot->sent = (__u32)(opening->header_length + opening->length -
+			     opening->skip);
+	slot->family = target->family;
+	join_way(&slot->way[ABI_FROM_CLIENT], source, target);
+	join_way(&slot->way[ABI_FROM_BACKEND], local, &flow->cold->peer);
+}
+
+static enum abi_why join_try(struct flow *flow, int fd,
+			     const struct abi_endpoint *target)
+{
+	struct splice *splice = flow->thread->agent->splice;
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+	struct abi_endpoint local, source;
+	uint32_t slot;
+
+	if (target->family != flow->cold->peer.family)
+		return ABI_WHY_FAMILY;
+	if (join_source(target, &source) ||
+	    getsockname(flow->end[FLOW_CLIENT].fd, (struct sockaddr *)&address,
+			&size))
+		return ABI_WHY_ROUTE;
+	addr_from_sockaddr(&address, &local);
+	/* To itself: no packet of it is ever seen on an interface. */
+	if (!memcmp(source.addr, target->addr, sizeof(source.addr)))
+		return ABI_WHY_ROUTE;
+	if (join_bind(flow, fd, &source, &slot))
+		return ABI_WHY_SLOTS;
+	flow->splice = slot + 1;
+	join_slot(flow, &splice->slots[slot], &local, &source, target);
+	join_record(flow, slot);
+	if (join_options(flow, fd, &splice->slots[slot]))
+		return ABI_WHY_OPTIONS;
+	return splice_arm(splice, slot) ? ABI_WHY_SLOTS : ABI_WHY_NONE;
+}
+
+void join_arm(struct flow *flow, int fd, const struct abi_endpoint *target)
+{
+	if (flow->is_http || flow->datapath != ABI_DATAPATH_SPLICE ||
+	    !flow->thread->agent->splice)
+		return;
+	flow->why = (uint8_t)join_try(flow, fd, target);
+	if (flow->why)
+		join_disarm(flow);
+}
+
+void join_disarm(struct flow *flow)
+{
+	struct splice *splice = flow->thread->agent->splice;
+	uint32_t slot = flow->splice - 1;
+
+	if (!flow->splice)
+		return;
+	flow->splice = 0;
+	splice_disarm(splice, slot);
+	splice_rest(splice, slot, flow->thread->now_ns);
+}
+
+/* ---- the verdict -----------------------------------------------------------
+ */
+
+static void join_relay(struct flow *flow, enum abi_why why)
+{
+	flow->why = (uint8_t)why;
+	join_disarm(flow);
+	relay_start(flow);
+}
+
+static struct abi_endpoint join_endpoint(const struct abi_splice *slot,
+					 const __u8 *address, __be16 port_be)
+{
+	struct abi_endpoint at = {.port_be = port_be, .family = slot->family};
+
+	memcpy(at.addr, address, sizeof(at.addr));
+	return at;
+}
+
+/* A firewall has followed both connections up to here, and would wait for
+ * their next packets for days. */
+static void join_untrack(const struct splice *splice, uint32_t index)
+{
+	const struct abi_splice *slot = &splice->slots[index];
+
+	for (unsigned i = 0; i < 2; i++) {
+		const struct abi_splice_way *way = &slot->way[i];
+		struct abi_endpoint ours =
+			join_endpoint(slot, way->source, way->source_port_be);
+		struct abi_endpoint theirs = join_endpoint(
+			slot, way->destination, way->destination_port_be);
+
+		/* The client's was made by the client. */
+		if (i == ABI_FROM_CLIENT)
+			conntrack_forget(splice->conntrack, &ours, &theirs);
+		else
+			conntrack_forget(splice->conntrack, &theirs, &ours);
+	}
+}
+
+/* Without FIN or RST: tcp(7) does not tell, but TCP_REPAIR's close is silent,
+ * so that a process that was checkpointed can be ended. */
+static void join_close_silently(struct flow *flow)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		int fd = take_fd(&flow->end[i].fd), on = TCP_REPAIR_ON;
+
+		setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on));
+		close(fd);
+	}
+}
+
+static void join_spliced(struct flow *flow)
+{
+	struct thread *thread = flow->thread;
+	struct abi_flow_cold *cold;
+
+	flow_forget_opening(flow);
+	join_close_silently(flow);
+	join_untrack(thread->agent->splice, flow->splice - 1);
+	cold = flow_record_begin(flow);
+	cold->phase = ABI_PHASE_SPLICED;
+	cold->datapath = ABI_DATAPATH_SPLICE;
+	cold->why = ABI_WHY_NONE;
+	flow_record_end(flow);
+	thread->counters->datapath[ABI_DATAPATH_SPLICE]++;
+	atomic_fetch_add(&thread->agent->spliced_count, 1);
+	if (thread->agent->draining && !agent_flows_here(thread->agent))
+		agent_wake_main(thread->agent);
+	deadline_set(&thread->deadlines, flow, DEADLINE_IDLE, thread->now_ns);
+}
+
+static const char *join_end_word(const struct abi_splice *slot)
+{
+	switch ((enum abi_splice_end)slot->end) {
+	case ABI_SPLICE_END_RESET_BY_CLIENT:
+		return "reset-by-client";
+	case ABI_SPLICE_END_RESET_BY_BACKEND:
+		return "reset-by-backend";
+	case ABI_SPLICE_END_NONE:
+	case ABI_SPLICE_END_CLOSED:
+		break;
+	}
+	return "closed";
+}
+
+static void join_look(struct flow *flow)
+{
+	struct thread *thread = flow->thread;
+	const struct splice *splice = thread->agent->splice;
+	const struct abi_splice *slot = &splice->slots[flow->splice - 1];
+	enum abi_splice_state state = splice_state(splice, flow->splice - 1);
+
+	if (state == ABI_SPLICE_ABORTED) {
+		join_relay(flow, (enum abi_why)slot->why);
+		return;
+	}
+	if (state != ABI_SPLICE_SPLICED && state != ABI_SPLICE_CLOSED)
+		return;
+	if (flow->cold->phase == ABI_PHASE_ARMED)
+		join_spliced(flow);
+	if (state == ABI_SPLICE_CLOSED)
+		flow_end(flow, join_end_word(slot));
+	else if (flow->deadline == DEADLINE_IDLE &&
+		 (slot->way[0].fin_seen || slot->way[1].fin_seen))
+		deadline_set(&thread->deadlines, flow, DEADLINE_HALF_CLOSE,
+			     thread->now_ns);
+}
+
+static bool join_is_joined(const struct flow *flow)
+{
+	return flow->splice && (flow->cold->phase == ABI_PHASE_ARMED ||
+				flow->cold->phase == ABI_PHASE_SPLICED);
+}
+
+void join_wait(struct flow *flow)
+{
+	flow_phase(flow, ABI_PHASE_ARMED);
+	deadline_set(&flow->thread->deadlines, flow, DEADLINE_JOIN,
+		     flow->thread->now_ns);
+	join_look(flow);
+}
+
+/* Both sockets are as they were: unless the programs are faster. */
+static void join_give_up(struct flow *flow, enum abi_why why)
+{
+	struct splice *splice = flow->thread->agent->splice;
+
+	if (splice_abort(splice, flow->splice - 1) == ABI_SPLICE_ABORTED)
+		splice->slots[flow->splice - 1].why = (__u8)why;
+	join_look(flow);
+}
+
+void join_ready(struct flow *flow, enum flow_side side, uint32_t events)
+{
+	(void)side;
+	if (events & (EPOLLERR | EPOLLRDHUP | EPOLLHUP))
+		join_give_up(flow, ABI_WHY_STATE);
+	else
+		join_look(flow);
+}
+
+void join_expired(struct flow *flow)
+{
+	join_give_up(flow, ABI_WHY_LATE);
+}
+
+void join_recheck(struct flow *flow)
+{
+	if (join_is_joined(flow))
+		join_look(flow);
+}
+
+static void join_heard(void *context, uint32_t slot)
+{
+	struct thread *thread = context;
+	struct agent *agent = thread->agent;
+	struct flow *flow = &agent->flows[agent->splice->slots[slot].flow];
+
+	/* Late news may be of a flow that had this slot before. */
+	if (flow->thread == thread && flow->splice == slot + 1 &&
+	    join_is_joined(flow))
+		join_look(flow);
+}
+
+static void join_news(struct watch *watch, uint32_t events)
+{
+	struct thread *thread =
+		(struct thread *)((char *)watch -
+				  offsetof(struct thread, splice_news));
+
+	(void)events;
+	splice_news(thread->agent->splice, thread->index, join_heard, thread);
+}
+
+int join_thread(struct thread *thread)
+{
+	thread->splice_news = (struct watch){join_news, -1};
+	if (!thread->agent->splice)
+		return 0;
+	thread->splice_news.fd =
+		splice_ring(thread->agent->splice, thread->index);
+	return thread_watch(thread, &thread->splice_news, EPOLLIN, true);
+}
+
+/* ---- after a death ---------------------------------------------------------
+ */
+
+bool join_is_left(const struct agent *agent, uint32_t index)
+{
+	const struct abi_flow_cold *cold = &agent->store.cold[index];
+	const struct splice *splice = agent->splice;
+
+	/* The agent may have died before it took note of that. */
+	return splice && cold->phase != ABI_PHASE_FREE &&
+	       !(cold->sequence & 1) && cold->splice < splice->count &&
+	       splice->slots[cold->splice].flow == index &&
+	       splice_is_left(splice, cold->splice);
+}
+
+static void join_adopt_one(struct agent *agent, uint32_t index)
+{
+	/* Its own may have been removed. */
+	static struct listening unknown = {.text = "-"};
+	struct flow *flow = &agent->flows[index];
+	uint32_t slot = agent->store.cold[index].splice;
+	struct thread *thread = &agent->threads[index % agent->thread_count];
+	struct abi_flow_cold *cold;
+
+	flow->end[FLOW_CLIENT].fd = -1;
+	flow->end[FLOW_BACKEND].fd = -1;
+	flow->thread = thread;
+	flow->listening = &unknown;
+	flow->splice = slot + 1;
+	flow->datapath = ABI_DATAPATH_SPLICE;
+	agent->splice->slots[slot].thread = thread->index;
+	cold = flow_record_begin(flow);
+	cold->phase = ABI_PHASE_SPLICED;
+	cold->datapath = ABI_DATAPATH_SPLICE;
+	flow_record_end(flow);
+	atomic_fetch_add(&agent->flow_count, 1);
+	atomic_fetch_add(&agent->spliced_count, 1);
+	deadline_set(&thread->deadlines, flow, DEADLINE_IDLE, thread->now_ns);
+	join_untrack(agent->splice, slot);
+	/* What it had to say meanwhile nobody has heard. */
+	join_look(flow);
+}
+
+void join_adopt(struct agent *agent)
+{
+	if (!agent->splice)
+		return;
+	for (uint32_t i = 0; i < agent->store.meta->flow_capacity; i++) {
+		if (join_is_left(agent, i))
+			join_adopt_one(agent, i);
+	}
+	splice_claim_rest(agent->splice, agent->store.cold,
+			  agent->store.meta->flow_capacity);
+}
+
+/* ---- the end ---------------------------------------------------------------
+ */
+
+void join_leave(struct flow *flow)
+{
+	struct splice *splice = flow->thread->agent->splice;
+	uint32_t slot = flow->splice - 1;
+
+	if (!flow->splice)
+		return;
+	if (flow->cold->phase == ABI_PHASE_SPLICED)
+		atomic_fetch_sub(&flow->thread->agent->spliced_count, 1);
+	switch (splice_abort(splice, slot)) {
+	case ABI_SPLICE_CLOSED:
+		flow->splice = 0;
+		splice_rest(splice, slot, flow->thread->now_ns);
+		return;
+	case ABI_SPLICE_SPLICED:
+		/* Sockets that are still there speak for themselves. */
+		splice_disarm(splice, slot);
+		if (flow->end[FLOW_CLIENT].fd < 0)
+			splice_reset(splice, slot);
+		break;
+	case ABI_SPLICE_FREE:
+	case ABI_SPLICE_ARMED:
+	case ABI_SPLICE_FLIPPING:
+	case ABI_SPLICE_ABORTED:
+		break;
+	}
+	join_disarm(flow);
+}

@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "splice.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "cleanup.h"
+#include "conntrack.h"
+#include "splice.skel.h"
+#include "splice_hook.h"
+
+#define SECOND_NS 1000000000ULL
+/* How long what comes late still finds its way: a FIN whose ACK was lost is
+ * sent again within it. */
+#define SPLICE_REST_NS (3 * SECOND_NS)
+/* From the end of a tuple to the end of all programs that have seen it. */
+#define SPLICE_GRACE_NS (SECOND_NS / 100)
+#define SPLICE_RING_BYTES 65536
+/* The lowest port that connections to backends come from, and how many there
+ * have to be. */
+#define SPLICE_PORT_MIN 10240
+#define SPLICE_PORTS_MIN 1024
+
+/* ---- ports --------------------------------------------------------------- */
+
+/* The first range that is reserved, as "A-B,C,..."; else none. */
+static void splice_reserved_ports(unsigned *first, unsigned *behind)
+{
+	FILE *file = fopen("/proc/sys/net/ipv4/ip_local_reserved_ports", "re");
+	unsigned from, to;
+
+	if (file && fscanf(file, "%u-%u", &from, &to) == 2) {
+		*first = from;
+		*behind = to + 1;
+	}
+	if (file)
+		fclose(file);
+}
+
+/* Of ports that the kernel does not give away by itself: below its range, or
+ * reserved. So no other socket comes by a port of ours without naming it. */
+static int splice_choose_ports(struct splice *splice, struct error *error)
+{
+	FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+	unsigned first = SPLICE_PORT_MIN, behind = 0;
+
+	if (file && fscanf(file, "%u", &behind) != 1)
+		behind = 0;
+	if (file)
+		fclose(file);
+	if (behind < first + SPLICE_PORTS_MIN)
+		splice_reserved_ports(&first, &behind);
+	if (behind < first + SPLICE_PORTS_MIN || behind > 65536)
+		return error_set(error, EXIT_FAILED, ENOSPC,
+				 "net.ipv4.ip_local_port_range begins too low, "
+				 "and net.ipv4.ip_local_reserved_ports names "
+				 "no range of %d ports or more",
+				 SPLICE_PORTS_MIN);
+	splice->first_port = (uint16_t)first;
+	splice->count = behind - first;
+	return 0;
+}
+
+static void splice_watch_port(struct splice *splice, uint16_t port)
+{
+	uint64_t *word = &splice->ports[port / 64], bit = 1ULL << port % 64;
+
+	if (!(__atomic_load_n(word, __ATOMIC_RELAXED) & bit))
+		__atomic_fetch_or(word, bit, __ATOMIC_RELAXED);
+}
+
+/* ---- queues ---------------------------------------------------------------
+ */
+
+static int queue_init(struct splice_queue *queue, uint32_t size)
+{
+	queue->size = size;
+	queue->row = calloc(size, sizeof(*queue->row));
+	return queue->row ? 0 : -ENOMEM;
+}
+
+static void queue_put(struct splice_queue *queue, uint32_t slot,
+		      uint64_t now_ns)
+{
+	uint32_t at = (queue->first + queue->count++) % queue->size;
+
+	queue->row[at] = (struct splice_rest){slot, now_ns};
+}
+
+/* The first, if it has waited for long enough. */
+static bool queue_take(struct splice_queue *queue, uint64_t until_ns,
+		       uint32_t *ret_slot)
+{
+	if (!queue->count || queue->row[queue->first].from_ns > until_ns)
+		return false;
+	*ret_slot = queue->row[queue->first].slot;
+	queue->first = (queue->first + 1) % queue->size;
+	queue->count--;
+	return true;
+}
+
+int splice_take(struct splice *splice, uint64_t now_ns, uint32_t *ret_slot)
+{
+	struct abi_splice *slot;
+	uint32_t rested, index;
+	bool found;
+
+	pthread_mutex_lock(&splice->lock);
+	while (queue_take(&splice->resting, now_ns - SPLICE_REST_NS, &rested)) {
+		splice_disarm(splice, rested);
+		queue_put(&splice->free, rested, now_ns);
+	}
+	found = queue_take(&splice->free, now_ns - SPLICE_GRACE_NS, &index);
+	pthread_mutex_unlock(&splice->lock);
+	if (!found)
+		return -ENOSPC;
+	slot = &splice->slots[index];
+	*slot = (struct abi_splice){.generation = slot->generation + 1};
+	*ret_slot = index;
+	return 0;
+}
+
+void splice_rest(struct splice *splice, uint32_t slot, uint64_t now_ns)
+{
+	pthread_mutex_lock(&splice->lock);
+	queue_put(&splice->resting, slot, now_ns);
+	pthread_mutex_unlock(&splice->lock);
+}
+
+/* ---- arm ------------------------------------------------------------------
+ */
+
+/* What comes in from a side has the tuple of what goes there, turned round. */
+static struct abi_tuple splice_tuple(const struct abi_splice *slot,
+				     enum abi_direction from)
+{
+	const struct abi_splice_way *way = &slot->way[!from];
+	struct abi_tuple tuple = {
+		.remote_port_be = way->destination_port_be,
+		.local_port_be = way->source_port_be,
+		.family = slot->family,
+	};
+
+	memcpy(tuple.remote, way->destination, sizeof(tuple.remote));
+	memcpy(tuple.local, way->source, sizeof(tuple.local));
+	return tuple;
+}
+
+int splice_arm(struct splice *splice, uint32_t index)
+{
+	struct abi_splice *slot = &splice->slots[index];
+
+	__atomic_store_n(&slot->state, ABI_SPLICE_ARMED, __ATOMIC_RELEASE);
+	for (enum abi_direction i = ABI_FROM_CLIENT; i <= ABI_FROM_BACKEND;
+	     i++) {
+		struct abi_tuple tuple = splice_tuple(slot, i);
+		struct abi_joined joined = {index, slot->generation, i};
+
+		splice_watch_port(splice, be16toh(tuple.local_port_be));
+		if (bpf_map_update_elem(splice->tuples, &tuple, &joined,
+					BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+/* Only what is its own: a client may have its port in use again. */
+void splice_disarm(struct splice *splice, uint32_t index)
+{
+	struct abi_splice *slot = &splice->slots[index];
+
+	for (enum abi_direction i = ABI_FROM_CLIENT; i <= ABI_FROM_BACKEND;
+	     i++) {
+		struct abi_tuple tuple = splice_tuple(slot, i);
+		struct abi_joined joined;
+
+		if (!bpf_map_lookup_elem(splice->tuples, &tuple, &joined) &&
+		    joined.splice == index &&
+		    joined.generation == slot->generation)
+			bpf_map_delete_elem(splice->tuples, &tuple);
+	}
+	__atomic_store_n(&slot->state, ABI_SPLICE_FREE, __ATOMIC_RELEASE);
+}
+
+enum abi_splice_state splice_abort(struct splice *splice, uint32_t index)
+{
+	struct abi_splice *slot = &splice->slots[index];
+	__u32 state = ABI_SPLICE_ARMED;
+
+	if (__atomic_compare_exchange_n(&slot->state, &state,
+					ABI_SPLICE_ABORTED, false,
+					__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return ABI_SPLICE_ABORTED;
+	/* A program is in the middle of it, for a microsecond. */
+	while (splice_state(splice, index) == ABI_SPLICE_FLIPPING)
+		continue;
+	return splice_state(splice, index);
+}
+
+/* ---- rings ----------------------------------------------------------------
+ */
+
+/* What ring_buffer__new() is given, for the time of a call of splice_news():
+ * libbpf keeps the pointer it was made with. */
+struct splice_reader {
+	void (*each)(void *context, uint32_t slot);
+	void *context;
+};
+
+static _Thread_local struct splice_reader splice_reader;
+
+static int splice_read(void *unused, void *data, size_t size)
+{
+	uint32_t slot;
+
+	(void)unused;
+	if (size == sizeof(slot)) {
+		memcpy(&slot, data, sizeof(slot));
+		splice_reader.each(splice_reader.context, slot);
+	}
+	return 0;
+}
+
+static int splice_make_ring(struct splice *splice, uint32_t thread)
+{
+	AUTO_FD ring = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "splice_news", 0, 0,
+				      SPLICE_RING_BYTES, NULL);
+
+	if (ring < 0)
+		return ring;
+	if (bpf_map_update_elem(splice->rings_map, &thread, &ring, BPF_ANY))
+		return -errno;
+	splice->rings[thread] = ring_buffer__new(ring, splice_read, NULL, NULL);
+	if (!splice->rings[thread])
+		return -errno;
+	splice->ring_fd[thread] = take_fd(&ring);
+	return 0;
+}
+
+int splice_ring(const struct splice *splice, unsigned thread)
+{
+	return splice->ring_fd[thread];
+}
+
+void splice_news(struct splice *splice, unsigned thread,
+		 void (*each)(void *context, uint32_t slot), void *context)
+{
+	splice_reader = (struct splice_reader){each, context};
+	ring_buffer__consume(splice->rings[thread]);
+}
+
+/* ---- open -----------------------------------------------------------------
+ */
+
+/* Those that are pinned go on being used, with all that is in them. */
+static int splice_reuse(const struct store *store, struct bpf_object *object)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, object)
+	{
+		AUTO_FD pinned = -1;
+		int result = store_get(store, bpf_map__name(map), &pinned);
+
+		if (result == -ENOENT)
+			continue;
+		if (!result)
+			result = bpf_map__reuse_fd(map, pinned);
+		if (result)
+			return result;
+	}
+	return 0;
+}
+
+static int splice_pin(const struct store *store, struct bpf_object *object)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, object)
+	{
+		AUTO_FD pinned = -1;
+		int result = store_get(store, bpf_map__name(map), &pinned);
+
+		if (result == -ENOENT)
+			result = store_pin(store, bpf_map__fd(map),
+					   bpf_map__name(map));
+		if (result)
+			return result;
+	}
+	return 0;
+}
+
+static int splice_map(struct splice *splice)
+{
+	struct splice_bpf *bpf = splice->bpf;
+	size_t slots = splice->count * sizeof(*splice->slots);
+	size_t ports = ABI_SPLICE_PORT_WORDS * sizeof(*splice->ports);
+
+	splice->slots = mmap(NULL, slots, PROT_READ | PROT_WRITE, MAP_SHARED,
+			     bpf_map__fd(bpf->maps.splices), 0);
+	splice->ports = mmap(NULL, ports, PROT_READ | PROT_WRITE, MAP_SHARED,
+			     bpf_map__fd(bpf->maps.splice_ports), 0);
+	return splice->slots == MAP_FAILED || splice->ports == MAP_FAILED
+		       ? -errno
+		       : 0;
+}
+
+static int splice_load(struct splice *splice, const struct store *store)
+{
+	struct splice_bpf *bpf = splice_bpf__open();
+	int result;
+
+	if (!bpf)
+		return -errno;
+	splice->bpf = bpf;
+	result = bpf_map__set_max_entries(bpf->maps.splices, splice->count);
+	if (!result)
+		result = bpf_map__set_max_entries(bpf->maps.splice_tuples,
+						  2 * splice->count);
+	if (!result)
+		result = splice_reuse(store, bpf->obj);
+	if (!result)
+		result = splice_bpf__load(bpf);
+	if (!result)
+		result = splice_pin(store, bpf->obj);
+	if (result)
+		return result;
+	/* As many as the maps of the first agent have. */
+	splice->count = bpf_map__max_entries(bpf->maps.splices);
+	splice->tuples = bpf_map__fd(bpf->maps.splice_tuples);
+	splice->rings_map = bpf_map__fd(bpf->maps.splice_rings);
+	return splice_map(splice);
+}
+
+bool splice_is_left(const struct splice *splice, uint32_t slot)
+{
+	enum abi_splice_state state = splice_state(splice, slot);
+
+	return state == ABI_SPLICE_SPLICED || state == ABI_SPLICE_CLOSED;
+}
+
+static bool splice_has_record(const struct splice *splice, uint32_t slot,
+			      const struct abi_flow_cold *cold,
+			      uint32_t capacity)
+{
+	uint32_t flow = splice->slots[slot].flow;
+
+	return flow < capacity && cold[flow].phase != ABI_PHASE_FREE &&
+	       cold[flow].splice == slot;
+}
+
+void splice_claim_rest(struct splice *splice, const struct abi_flow_cold *cold,
+		       uint32_t capacity)
+{
+	for (uint32_t i = 0; i < splice->count; i++) {
+		if (!splice_is_left(splice, i) ||
+		    splice_has_record(splice, i, cold, capacity))
+			continue;
+		if (splice_state(splice, i) == ABI_SPLICE_SPLICED) {
+			splice_disarm(splice, i);
+			splice_reset(splice, i);
+		}
+		queue_put(&splice->resting, i, 0);
+	}
+}
+
+/* Slots that an agent had armed when it died: their sockets are gone. */
+static int splice_sort(struct splice *splice)
+{
+	int result = queue_init(&splice->free, splice->count);
+
+	if (!result)
+		result = queue_init(&splice->resting, splice->count);
+	for (uint32_t i = 0; !result && i < splice->count; i++) {
+		splice_watch_port(splice, (uint16_t)(splice->first_port + i));
+		if (splice_is_left(splice, i))
+			continue;
+		if (splice_state(splice, i) != ABI_SPLICE_FREE)
+			splice_disarm(splice, i);
+		queue_put(&splice->free, i, 0);
+	}
+	return result;
+}
+
+bool splice_exists(const struct store *store)
+{
+	AUTO_FD pinned = -1;
+
+	return !store_get(store, ABI_MAP_SPLICES, &pinned);
+}
+
+int splice_open(const struct store *store, unsigned threads,
+		struct splice **ret_splice, struct error *error)
+{
+	struct splice *splice = calloc(1, sizeof(*splice));
+	int result;
+
+	if (!splice)
+		return error_set(error, EXIT_FAILED, ENOMEM, "out of memory");
+	splice->threads = threads;
+	splice->conntrack = conntrack_open();
+	pthread_mutex_init(&splice->lock, NULL);
+	for (unsigned i = 0; i < threads; i++)
+		splice->ring_fd[i] = -1;
+	result = splice_choose_ports(splice, error);
+	if (!result) {
+		result = splice_load(splice, store);
+		if (!result)
+			result = splice_sort(splice);
+		for (unsigned i = 0; !result && i < threads; i++)
+			result = splice_make_ring(splice, i);
+		if (result)
+			error_set(error, EXIT_FAILED, result,
+				  "this kernel does not load it: %s",
+				  strerror(-result));
+	}
+	if (!result)
+		result = splice_sync(splice, store, error);
+	if (result)
+		splice_close(splice);
+	else
+		*ret_splice = splice;
+	return result;
+}
+
+int splice_sync(const struct splice *splice, const struct store *store,
+		struct error *error)
+{
+	return splice_hook_sync(
+		store, bpf_program__fd(splice->bpf->progs.splice_in),
+		bpf_program__fd(splice->bpf->progs.splice_out), error);
+}
+
+void splice_close(struct splice *splice)
+{
+	if (!splice)
+		return;
+	for (unsigned i = 0; i < splice->threads; i++) {
+		ring_buffer__free(splice->rings[i]);
+		cleanup_fd(&splice->ring_fd[i]);
+	}
+	cleanup_fd(&splice->conntrack);
+	free(splice->free.row);
+	free(splice->resting.row);
+	splice_bpf__destroy(splice->bpf);
+	free(splice);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The packet-level data path: its programs on the interfaces, its maps, its
+ * slots. A slot is a place in the map of splices and, with it, the port that
+ * the agent connects from: so no two flows ever have the same tuple, and a
+ * port rests for as long as its slot does.
+ */
+#ifndef SNICTL_SPLICE_H
+#define SNICTL_SPLICE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "store.h"
+
+struct ring_buffer;
+struct splice_bpf;
+
+/** struct splice_rest - a slot in a queue, since when. */
+struct splice_rest {
+	uint32_t slot;
+	uint64_t from_ns;
+};
+
+/** struct splice_queue - first in, first out; @size entries. */
+struct splice_queue {
+	struct splice_rest *row;
+	uint32_t size;
+	uint32_t first;
+	uint32_t count;
+};
+
+/**
+ * struct splice - one loaded object; its maps and links are pinned.
+ * @slots:   @count of them, memory-mapped; slot n has port @first_port + n.
+ * @ports:   memory-mapped; a bit for each local port that tuples may have.
+ * @conntrack: to its netlink, or -errno.
+ * @free:    slots that no program can see any more.
+ * @resting: slots of flows that have ended, whose late packets still pass.
+ */
+struct splice {
+	struct splice_bpf *bpf;
+	int tuples;
+	int rings_map;
+	int conntrack;
+	struct abi_splice *slots;
+	uint64_t *ports;
+	uint32_t count;
+	uint16_t first_port;
+	unsigned threads;
+	int ring_fd[ABI_THREADS_MAX];
+	struct ring_buffer *rings[ABI_THREADS_MAX];
+	pthread_mutex_t lock;
+	struct splice_queue free;
+	struct splice_queue resting;
+};
+
+/**
+ * splice_open() - load, or take over what an earlier agent has left; attach.
+ * @store:      locked.
+ * @threads:    rings, 1..ABI_THREADS_MAX.
+ * @ret_splice: for splice_close(); written only on success.
+ *
+ * Slots whose flows an earlier agent has left are neither free nor resting:
+ * their state says so.
+ * Return: 0, or -errno with a sentence.
+ */
+int splice_open(const struct store *store, unsigned threads,
+		struct splice **ret_splice, struct error *error);
+
+/** splice_close() - the programs stay on the interfaces, and go on. */
+void splice_close(struct splice *splice);
+
+/**
+ * splice_sync() - attach to interfaces that are new. @store: locked.
+ * Return: 0, or -errno with a sentence that names the interface.
+ */
+int splice_sync(const struct splice *splice, const struct store *store,
+		struct error *error);
+
+/** splice_exists() - an earlier agent has had one. */
+bool splice_exists(const struct store *store);
+
+/** splice_is_left() - packets pass by a slot, or did until lately. */
+bool splice_is_left(const struct splice *splice, uint32_t slot);
+
+/**
+ * splice_claim_rest() - what is left of flows that no record tells of.
+ *
+ * Those that were being closed rest; those that were being made end.
+ */
+void splice_claim_rest(struct splice *splice, const struct abi_flow_cold *cold,
+		       uint32_t capacity);
+
+/**
+ * splice_take() - a slot that nobody has had for a while; it is FREE, of a
+ * new generation, and all else in it is zero.
+ * Return: 0 or -ENOSPC.
+ */
+int splice_take(struct splice *splice, uint64_t now_ns, uint32_t *ret_slot);
+
+/** splice_rest() - the flow has ended: what comes late passes for a while. */
+void splice_rest(struct splice *splice, uint32_t slot, uint64_t now_ns);
+
+/**
+ * splice_arm() - packets of both tuples are looked at from here on.
+ * Return: 0 or -errno; then it is to be disarmed.
+ */
+int splice_arm(struct splice *splice, uint32_t index);
+
+/** splice_disarm() - they are not, any more. */
+void splice_disarm(struct splice *splice, uint32_t index);
+
+/**
+ * splice_abort() - the agent's own step from ARMED to ABORTED.
+ * Return: the state that it is in, with no program in the middle of a step.
+ */
+enum abi_splice_state splice_abort(struct splice *splice, uint32_t index);
+
+/** splice_state() - by enum abi_splice_state. */
+static inline enum abi_splice_state splice_state(const struct splice *splice,
+						 uint32_t slot)
+{
+	return (enum abi_splice_state)__atomic_load_n(
+		&splice->slots[slot].state, __ATOMIC_ACQUIRE);
+}
+
+/**
+ * splice_reset() - send both sides a RST of a connection that was spliced.
+ *
+ * It is disarmed, so the stack answers what still comes with RSTs too.
+ */
+void splice_reset(const struct splice *splice, uint32_t index);
+
+/** splice_ring() - a descriptor that is readable while a thread has news. */
+int splice_ring(const struct splice *splice, unsigned thread);
+
+/** splice_news() - take a thread's news; @each gets the slot of each. */
+void splice_news(struct splice *splice, unsigned thread,
+		 void (*each)(void *context, uint32_t slot), void *context);
+
+#endif

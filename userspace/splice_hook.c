@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "splice_hook.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "cleanup.h"
+#include "interface.h"
+
+/* Linux 6.6; the headers of Debian 12 are older. */
+#define TCX_INGRESS 46
+#define TCX_EGRESS 47
+#define PIN_NAME_SIZE 24
+
+static void pin_name(char way, int index, char name[PIN_NAME_SIZE])
+{
+	snprintf(name, PIN_NAME_SIZE, "splice_%c_%d", way, index);
+}
+
+/* Behind the edge's own, which is put before all others: who is banned is
+ * dropped before he is forwarded. */
+static int attach(int program, int index, unsigned type)
+{
+	union bpf_attr attributes = {0};
+	long link;
+
+	attributes.link_create.prog_fd = (__u32)program;
+	attributes.link_create.target_ifindex = (__u32)index;
+	attributes.link_create.attach_type = type;
+	link = syscall(SYS_bpf, BPF_LINK_CREATE, &attributes,
+		       sizeof(attributes));
+	return link < 0 ? -errno : (int)link;
+}
+
+/* Whether the link is to this very interface, and not to one that had its
+ * number before. */
+static bool is_alive(int link, int index)
+{
+	struct bpf_link_info info = {0};
+	__u32 size = sizeof(info);
+
+	/* The interface comes first in the links of TCX too. */
+	return !bpf_obj_get_info_by_fd(link, &info, &size) &&
+	       info.xdp.ifindex == (__u32)index;
+}
+
+static int sync_way(const struct store *store, int program, int index, char way,
+		    unsigned type)
+{
+	char name[PIN_NAME_SIZE];
+	AUTO_FD link = -1;
+
+	pin_name(way, index, name);
+	if (!store_get(store, name, &link) && is_alive(link, index))
+		return bpf_link_update(link, program, NULL) ? -errno : 0;
+	cleanup_fd(&link);
+	link = attach(program, index, type);
+	if (link < 0)
+		return link;
+	return store_pin(store, link, name);
+}
+
+static void remove_stale(const struct store *store, const char *name,
+			 void *context)
+{
+	const struct interfaces *list = context;
+	char way;
+	int index;
+
+	if (sscanf(name, "splice_%c_%d", &way, &index) != 2)
+		return;
+	for (size_t i = 0; i < list->count; i++) {
+		if (list->row[i].index == index)
+			return;
+	}
+	store_unpin(store, name);
+}
+
+int splice_hook_sync(const struct store *store, int in, int out,
+		     struct error *error)
+{
+	AUTO_INTERFACES list = {0};
+	int result = interfaces_read(&list);
+
+	if (result)
+		return error_set(error, EXIT_FAILED, result,
+				 "the network interfaces cannot be read: %s",
+				 strerror(-result));
+	store_pins_visit(store, remove_stale, &list);
+	for (size_t i = 0; i < list.count; i++) {
+		const struct interface *at = &list.row[i];
+
+		if (!at->ethernet)
+			continue;
+		/* First what keeps the stack silent. */
+		result = sync_way(store, out, at->index, 'o', TCX_EGRESS);
+		if (!result)
+			result = sync_way(store, in, at->index, 'i',
+					  TCX_INGRESS);
+		if (result && result != -ENODEV)
+			return error_set(error, EXIT_FAILED, result,
+					 "flows cannot be spliced on %s: %s%s",
+					 at->name, strerror(-result),
+					 result == -EINVAL
+						 ? " (it needs Linux 6.6)"
+						 : "");
+	}
+	return 0;
+}

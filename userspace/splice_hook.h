@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The splice's programs on the interfaces: by pinned links, so that packets
+ * are forwarded without an agent. */
+#ifndef SNICTL_SPLICE_HOOK_H
+#define SNICTL_SPLICE_HOOK_H
+
+#include "store.h"
+
+/**
+ * splice_hook_sync() - hang the programs on every Ethernet interface.
+ * @store:   locked.
+ * @in, @out: the programs; where others hang by a link of ours, these take
+ *            their place, with no packet in between.
+ *
+ * Return: 0, or -errno with a sentence that names the interface. Interfaces
+ * that go meanwhile are no error.
+ */
+int splice_hook_sync(const struct store *store, int in, int out,
+		     struct error *error);
+
+#endif
