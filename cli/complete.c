@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What can stand in the place of the word under the cursor. Errors are
  * silent: a shell that completes is no place for them. */
 #include <glob.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* explain: the route that a connection would take. One JSON value holds all
  * that is found; the page for people is printed from it. */
 #include <errno.h>

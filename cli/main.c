@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* snictl: the command line. Its commands are in command.c. */
 #include <ctype.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* From route to backend: the targets in turn, then PROXY header and hello. */
 #include <errno.h>
 #include <netinet/tcp.h>

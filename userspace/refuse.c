@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Connections that take no route: the alert arrives, nothing is held. */
 #include <errno.h>
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * User space moves the bytes: by copying while there are few, by splice(2)
  * through a borrowed pipe while there are many.

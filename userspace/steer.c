@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* From the first byte to a route: PROXY header, ClientHello, look-up. */
 #include <errno.h>
 #include <netinet/tcp.h>

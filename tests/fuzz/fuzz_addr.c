@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The input is a text for each parser of numbers and addresses. Beside not
  * crashing: what is printed is read as the same, and printed again as the
  * same; and the parsers agree with one another. */

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The input is a configuration file. Beside not crashing: what is accepted is
  * printed, read as the same and printed again as the same; what is refused
  * says where, within the text. */

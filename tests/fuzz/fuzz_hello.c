@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The input is what a client sends. Beside not crashing: the verdict is the
  * same however the bytes arrive and however records cut the message. */
 #include <sanitizer/asan_interface.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The input is what a client sends, and again what a backend answers, and a
  * chunked body. Beside not crashing: a verdict does not depend on how the
  * bytes are cut; what goes to a backend is read there as the same request,

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The input is a HostName of the wire, and a pattern that somebody typed.
  * Beside not crashing: names are in normal form, which reads as itself; every
  * pattern is printed as what it is read from; every name can have a route. */

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The input is what a client sends, and again the addresses and TLVs of a
  * header to build. Beside not crashing: a verdict stands however many bytes
  * follow it; what is built is read as the same; a flipped bit never gives

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* replay FILE|FOLDER...: hand every seed to a fuzzer's entry point, once, so
  * that any compiler can build a fuzzer as a test. Folders are walked whole. */
 #include <ftw.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * edge_bench [PREFIXES...] - what the edge costs a packet with so many banned
  * addresses (0, 1,000 and 1,000,000 by default), beside a set of nftables with

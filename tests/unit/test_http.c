@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What heads and bodies of HTTP/1 are read as, and what becomes of them on the
  * next hop. The rows of the table are requests that two readers could take for
  * two things. */

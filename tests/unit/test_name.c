@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What names and patterns are read as, a test a behaviour. */
 #include <errno.h>
 #include <setjmp.h>

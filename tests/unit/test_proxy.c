@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What PROXY headers are built and read, a test a behaviour. Checksums in
  * these bytes were computed apart from the code under test. */
 #include <arpa/inet.h>

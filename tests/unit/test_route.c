@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The table and the search in it, on memory of our own. What the kernel and
  * writers add is in test_store.c. */
 #include <setjmp.h>
