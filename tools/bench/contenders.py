@@ -14,6 +14,9 @@ from lab import HERE, ROOT, wait_for_listener
 
 NAME = "bench.test"
 TLS_NAME = "tls.bench.test"
+HTTP_NAME = "http.bench.test"
+# Of the backend, for requests in the clear.
+HTTP_PORT = 9080
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 
 # Of the backend, by the PROXY version that it expects.
@@ -36,6 +39,7 @@ class Contender:
     hooks: bool = False  # costs others something: runs in its own turns only
     most_flows: int = 1 << 20
     change: str = ""  # how a route is changed at run time
+    http: int = 0  # where it listens for HTTP; 0: nowhere
 
     @property
     def ours(self):
@@ -69,6 +73,7 @@ CONTENDERS = [
         fill=NO_SPLICE,
         argv=HAPROXY,
         change="socket",
+        http=7081,
     ),
     Contender(
         "haproxy-splice",
@@ -79,6 +84,7 @@ CONTENDERS = [
         config="haproxy.cfg",
         fill=SPLICE,
         argv=HAPROXY,
+        http=7082,
     ),
     Contender(
         "nginx",
@@ -89,6 +95,7 @@ CONTENDERS = [
         config="nginx.conf",
         argv=["nginx", "-c", "@CONFIG@", "-e", "stderr"],
         change="reload",
+        http=7083,
     ),
     Contender(
         "sniproxy",
@@ -115,6 +122,7 @@ CONTENDERS = [
         port=7010,
         datapath="relay",
         change="command",
+        http=7090,
     ),
     Contender(
         "sockmap", "snictld sockmap", proxy="v2", port=7011, datapath="sockmap"
@@ -142,6 +150,7 @@ def add_before(build):
             name=f"{contender.name}-before",
             label=f"{contender.label}, before",
             port=contender.port + 50,
+            http=contender.http and contender.http + 50,
             build=build,
         )
         CONTENDERS.append(before)
@@ -177,6 +186,9 @@ class Running:
             return f"{self.lab.router}:{self.contender.port}"
         port = self.tls_port if tls else self.backend_port
         return f"{self.lab.direct}:{port}"
+
+    def http_address(self):
+        return f"{self.lab.router}:{self.contender.http}"
 
     def argv(self):
         """Write its configuration; what starts it."""
@@ -252,9 +264,12 @@ class Running:
             "TLS_PORT": self.tls_port,
             "TARGET": f"{self.lab.target}:{self.backend_port}",
             "TLS_TARGET": f"{self.lab.target}:{self.tls_port}",
+            "HTTP_TARGET": f"{self.lab.target}:{HTTP_PORT}",
             "RUN": run,
             "NAME": NAME,
             "TLS_NAME": TLS_NAME,
+            "HTTP_NAME": HTTP_NAME,
+            "HTTP_PORT": contender.http,
             "NAME_REGEX": NAME.replace(".", "\\."),
             "TLS_NAME_REGEX": TLS_NAME.replace(".", "\\."),
             "NOFILE": nofile(),
@@ -296,6 +311,12 @@ class Running:
             # The peers write no line a connection either.
             "set log off",
         ]
+        if self.contender.http:
+            rows += [
+                f"listen add {self.contender.http} --http",
+                f"route add {HTTP_NAME} {self.lab.target}:{self.tls_port}"
+                f" --http proxy --http-target {self.lab.target}:{HTTP_PORT}",
+            ]
         with open(f"{run}/rows", "w", encoding="utf-8") as file:
             file.write("\n".join(rows) + "\n")
         self.snictl("apply", f"{run}/rows")

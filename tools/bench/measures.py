@@ -13,6 +13,7 @@ import lab as labs
 import load
 import machine
 import tls
+import web
 from contenders import Running, nofile
 
 MORE, LESS = "more", "less"
@@ -366,6 +367,23 @@ def sample_change(lab, running, variant, seconds):
     )
 
 
+# ---- http -------------------------------------------------------------------
+
+HTTP_METRICS = (
+    Metric("per_s", "requests", "1/s", MORE),
+    Metric("cpu_us", "CPU, whole machine", "us/request", LESS),
+    Metric("proxy_us", "CPU, proxy process", "us/request", LESS),
+)
+
+
+def sample_http(lab, running, variant, _seconds):
+    """A connection a request, as a browser makes one to be redirected; "kept"
+    where the client would keep it: a router that serves one request a
+    connection pays for that here."""
+    figures = web.exchange(lab, running, variant)
+    return per_connection(figures, figures["completed"], figures["seconds"])
+
+
 MEASURES = [
     Measure(
         "bulk",
@@ -444,6 +462,14 @@ MEASURES = [
         sample_stalled,
         fresh=True,
         rounds=1,
+    ),
+    Measure(
+        "http",
+        "HTTP on port 80",
+        HTTP_METRICS,
+        ("redirect", "proxied", "proxied-kept"),
+        sample_http,
+        takes_part=lambda contender: contender.http,
     ),
     Measure(
         "start",

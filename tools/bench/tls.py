@@ -9,7 +9,7 @@ import subprocess
 import lab as labs
 import load
 import machine
-from contenders import BUILD, TLS_NAME, TLS_PORTS, filled
+from contenders import BUILD, HTTP_PORT, TLS_NAME, TLS_PORTS, filled
 from lab import HERE
 
 HANDSHAKE = os.path.join(BUILD, "tools", "bench", "handshake")
@@ -41,6 +41,7 @@ def ensure_backend(lab):
         "RUN": run,
         "PLAIN_PORT": TLS_PORTS["off"],
         "PROXY_PORT": TLS_PORTS["v2"],
+        "HTTP_PORT": HTTP_PORT,
     }
     text = machine.read(os.path.join(HERE, "peers", "backend.conf"))
     with open(f"{run}/backend.conf", "w", encoding="utf-8") as file:
