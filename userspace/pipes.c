@@ -22,8 +22,10 @@ static struct pipe *pipe_open(void)
 		free(pipe);
 		return NULL;
 	}
-	/* A smaller one works too: what is asked for is only speed. */
-	(void)fcntl(pipe->fd[1], F_SETPIPE_SZ, PIPE_BYTES);
+	if (fcntl(pipe->fd[1], F_SETPIPE_SZ, PIPE_BYTES) < PIPE_BYTES) {
+		pipe_close(pipe);
+		return NULL;
+	}
 	return pipe;
 }
 

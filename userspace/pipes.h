@@ -8,9 +8,11 @@
 /* Kept for the next borrower, a thread. */
 #define PIPES_KEPT 16
 /* In all, a thread, where there are descriptors for so many. */
-#define PIPES_MAX 512
-/* Asked for; the kernel gives less beyond pipe-user-pages-soft. */
-#define PIPE_BYTES (1 << 20)
+#define PIPES_MAX 256
+/* Of a pipe, and so what one stalled reader can make us hold. A user may have
+ * 256 such ones (/proc/sys/fs/pipe-user-pages-soft). Beyond that the kernel
+ * gives pipes of two pages, which are slower than to copy. */
+#define PIPE_BYTES (256 << 10)
 
 /**
  * struct pipe - one pipe.

@@ -22,8 +22,6 @@
 
 /* One direction's share of a turn. */
 #define RELAY_TURN_BYTES (1 << 20)
-/* Taken into a pipe at once: what one stalled reader can make us hold. */
-#define RELAY_PIPE_BYTES (256 << 10)
 /* A splice that finds less than this was the end of the bulk. */
 #define RELAY_BULK_BYTES 32768
 
@@ -200,9 +198,8 @@ static enum relay_status relay_empty_pipe(struct relay *relay,
 
 static enum relay_status relay_fill_pipe(struct relay *relay, struct pipe *pipe)
 {
-	ssize_t got =
-		splice(relay->source->fd, NULL, pipe->fd[1], NULL,
-		       RELAY_PIPE_BYTES, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	ssize_t got = splice(relay->source->fd, NULL, pipe->fd[1], NULL,
+			     PIPE_BYTES, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 
 	if (got < 0)
 		return relay_dry(relay);

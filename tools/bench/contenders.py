@@ -52,6 +52,10 @@ class Contender:
         return machine.package_version(self.package) if self.package else ""
 
 
+# The service has a user of its own. Were it root's here, HAProxy's pipes would
+# be counted with its own (pipe-user-pages-soft), and it would be left none.
+OWN_ACCOUNT = ["setpriv", "--ruid", "daemon"]
+
 SPLICE = {
     # Pipes as large as the socket buffers that they stand between, see
     # tune.pipesize; both directions, without waiting for its heuristic.
@@ -84,7 +88,6 @@ CONTENDERS = [
         config="haproxy.cfg",
         fill=SPLICE,
         argv=HAPROXY,
-        http=7082,
     ),
     Contender(
         "nginx",
@@ -135,9 +138,7 @@ CONTENDERS = [
         datapath="splice",
         hooks=True,
     ),
-    Contender(
-        "auto", "snictld auto", proxy="v2", port=7013, datapath="auto", hooks=True
-    ),
+    Contender("auto", "snictld auto", proxy="v2", port=7013, datapath="auto"),
 ]
 
 
@@ -281,20 +282,20 @@ class Running:
             file.write(filled(text, values))
         return [filled(word, values) for word in contender.argv]
 
-    def environment(self):
+    def places(self):
+        """Options of both of our programs."""
         run = self.lab.scratch(self.contender.name)
         return [
-            f"SNICTL_BPFFS={self.lab.path}/bpf/{self.contender.name}",
-            f"SNICTL_RUN_DIR={run}",
-            f"SNICTL_STATE={run}/state",
+            f"--bpffs={self.lab.path}/bpf/{self.contender.name}",
+            f"--run-dir={run}",
+            f"--state={run}/state",
         ]
 
     def snictl(self, *words, timeout=120):
         return self.lab.run(
             "router",
-            "env",
-            *self.environment(),
             f"{self.contender.build}/snictl",
+            *self.places(),
             *words,
             timeout=timeout,
         )
@@ -321,9 +322,9 @@ class Running:
             file.write("\n".join(rows) + "\n")
         self.snictl("apply", f"{run}/rows")
         return [
-            "env",
-            *self.environment(),
+            *OWN_ACCOUNT,
             f"{self.contender.build}/snictld",
+            *self.places(),
             "--workers",
             "1",
             "--datapath",
