@@ -48,6 +48,8 @@
 #define ABI_LISTENERS_MAX 256
 #define ABI_ROUTE_STATS_MAX 65536
 #define ABI_BANS_MAX 1048576
+/* Of IPv6; IPv4 has 33. */
+#define ABI_PREFIX_LENGTHS 129
 #define ABI_ALLOWED_MAX 65536
 /* Sources whose rate of new connections is remembered; the oldest go first. */
 #define ABI_RATES_MAX 16384
@@ -669,13 +671,13 @@ struct abi_counters {
 	__u64 unspliced[16];
 };
 
-/* ---- bans and never-ban prefixes: LPM tries ----------------------------- */
+/* ---- bans: hash; never-ban prefixes: LPM trie --------------------------- */
 
 /**
  * struct abi_prefix_key - key of "bans", "allowed" and "edge_rates".
  * @length: bits of all that follows: 32 for @family, then the prefix.
  * @family: AF_INET or AF_INET6.
- * @addr:   as in abi_endpoint.
+ * @addr:   as in abi_endpoint; 0 beyond the prefix.
  */
 struct abi_prefix_key {
 	__u32 length;
@@ -689,29 +691,37 @@ struct abi_prefix_key {
  * @hits:       packets dropped by it.
  * @sets:       bit 0: banned by itself; bit n: in the named set n, for as
  *              long as it is in there.
- * @length:     of the prefix, so that whoever finds this entry can go on to
- *              the next shorter one.
  * @all_ports:  of the ban of its own: not only the listeners' ports.
  */
 struct abi_ban {
 	__u64 expires_ns;
 	__u64 hits;
 	__u32 sets;
-	__u8 length;
 	__u8 all_ports;
-	__u8 reserved[2];
+	__u8 reserved[3];
 };
 
 /* ---- edge: one entry, memory-mapped -------------------------------------- */
 
 /**
+ * struct abi_lengths - prefix lengths of bans, each once, in no order. "bans"
+ * is asked for each of them. One that no ban has any more does no harm; with
+ * the last ban all go.
+ */
+struct abi_lengths {
+	__u32 count;
+	__u8 length[132];
+};
+
+/**
  * struct abi_edge - what the hooks need to know before they look anything up.
- * @dirty:     a writer is changing the tries, or has died doing so: the next
+ * @dirty:     a writer is changing the tables, or has died doing so: the next
  *             one makes them anew from the bans files.
  * @bans:      entries of "bans".
  * @all_ports: of them, with abi_ban.all_ports.
  * @allowed:   entries of "allowed".
  * @next_expiry_ns: of the first ban that ends, CLOCK_BOOTTIME; 0: none.
+ * @lengths:   of bans of IPv4 [0] and of IPv6 [1].
  */
 struct abi_edge {
 	__u64 dirty;
@@ -720,6 +730,7 @@ struct abi_edge {
 	__u64 allowed;
 	__u64 next_expiry_ns;
 	__u64 reserved[3];
+	struct abi_lengths lengths[2];
 };
 
 /* ---- edge_rates: LRU hash by the source's prefix --------------------------
@@ -765,7 +776,7 @@ _Static_assert(sizeof(struct abi_joined) == 12, "abi_joined");
 _Static_assert(sizeof(struct abi_counters) == 384, "abi_counters");
 _Static_assert(sizeof(struct abi_prefix_key) == 24, "abi_prefix_key");
 _Static_assert(sizeof(struct abi_ban) == 24, "abi_ban");
-_Static_assert(sizeof(struct abi_edge) == 64, "abi_edge");
+_Static_assert(sizeof(struct abi_edge) == 336, "abi_edge");
 _Static_assert(sizeof(struct abi_edge_counts) == 16, "abi_edge_counts");
 _Static_assert(ABI_OUTCOME_COUNT <= 18, "abi_counters");
 _Static_assert(ABI_WHY_COUNT <= 16, "abi_counters");

@@ -22,8 +22,6 @@
 #define VLAN_TAGS 2
 /* RFC 8200 section 4.1 has this many kinds that can precede TCP. */
 #define IPV6_EXTENSIONS 6
-/* Prefix lengths of IPv6 that can lie above each other, and one more. */
-#define PREFIXES 129
 /* Enough for two tags, IPv6 with extensions and TCP. */
 #define HEADERS_BYTES 192
 #define FRAGMENT_OFFSET 0x1fff
@@ -52,7 +50,7 @@ struct {
 } listeners SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, ABI_BANS_MAX);
 	__type(key, struct abi_prefix_key);
@@ -225,53 +223,6 @@ static __always_inline int is_allowed(const struct abi_edge *here,
 	return here->allowed && bpf_map_lookup_elem(&allowed, &packet->source);
 }
 
-/** struct search - for a ban; @to_listener: those of listeners' ports hold. */
-struct search {
-	struct abi_prefix_key key;
-	struct abi_ban *found;
-	int to_listener;
-};
-
-/* Return: 1 to end the search. */
-static long look_up_ban(__u64 round, struct search *search)
-{
-	struct abi_ban *ban = bpf_map_lookup_elem(&bans, &search->key);
-	int own;
-
-	(void)round;
-	if (!ban)
-		return 1;
-	own = ban->sets & 1 &&
-	      (!ban->expires_ns || ban->expires_ns > bpf_ktime_get_boot_ns());
-	if ((own && ban->all_ports) ||
-	    (search->to_listener && (own || ban->sets & ~1U))) {
-		search->found = ban;
-		return 1;
-	}
-	if (!ban->length)
-		return 1;
-	search->key.length = 32 + ban->length - 1;
-	return 0;
-}
-
-/* The longest prefix first; where its ban is over, or is not for this port,
- * a shorter one may still hold. */
-static __always_inline int is_banned(const struct abi_edge *here,
-				     const struct packet *packet,
-				     int to_listener)
-{
-	struct search search = {.key = packet->source,
-				.to_listener = to_listener};
-
-	/* Nearly always the first look is the last: no need of the loop. */
-	if (!look_up_ban(0, &search))
-		bpf_loop(PREFIXES, look_up_ban, &search, 0);
-	if (!search.found || is_allowed(here, packet))
-		return 0;
-	__sync_fetch_and_add(&search.found->hits, 1);
-	return 1;
-}
-
 /* The first @bits of 64, as a mask. */
 static __always_inline __u64 first_bits(int bits)
 {
@@ -318,6 +269,53 @@ static __always_inline void cut_source(struct abi_prefix_key *key, int bits)
 	__builtin_memcpy(key->addr, &high, sizeof(high));
 	__builtin_memcpy(key->addr + 8, &low, sizeof(low));
 	key->length = 32 + (__u32)bits;
+}
+
+/** struct search - for a ban; @to_listener: those of listeners' ports hold. */
+struct search {
+	const struct abi_lengths *lengths;
+	struct abi_prefix_key source;
+	struct abi_ban *found;
+	int to_listener;
+};
+
+/* Return: 1 to end the search. */
+static long look_up_ban(__u64 round, struct search *search)
+{
+	struct abi_prefix_key key = search->source;
+	struct abi_ban *ban;
+	int own;
+
+	if (round >= search->lengths->count || round >= ABI_PREFIX_LENGTHS)
+		return 1;
+	cut_source(&key, search->lengths->length[round]);
+	ban = bpf_map_lookup_elem(&bans, &key);
+	if (!ban)
+		return 0;
+	own = ban->sets & 1 &&
+	      (!ban->expires_ns || ban->expires_ns > bpf_ktime_get_boot_ns());
+	if (!(own && ban->all_ports) &&
+	    !(search->to_listener && (own || ban->sets & ~1U)))
+		return 0;
+	search->found = ban;
+	return 1;
+}
+
+/* Any ban will do that covers the source, is not over, and is for this port. */
+static __always_inline int is_banned(const struct abi_edge *here,
+				     const struct packet *packet,
+				     int to_listener)
+{
+	int is_ipv6 = packet->source.family == AF_INET6;
+	struct search search = {.lengths = &here->lengths[is_ipv6],
+				.source = packet->source,
+				.to_listener = to_listener};
+
+	bpf_loop(ABI_PREFIX_LENGTHS, look_up_ban, &search, 0);
+	if (!search.found || is_allowed(here, packet))
+		return 0;
+	__sync_fetch_and_add(&search.found->hits, 1);
+	return 1;
 }
 
 /* The generic cell rate algorithm (ITU-T I.371): one time a source. Two CPUs

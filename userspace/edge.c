@@ -49,14 +49,16 @@ static struct abi_prefix_key prefix_key(const struct abi_prefix *prefix)
 	return key;
 }
 
-static struct abi_prefix_key address_key(const struct abi_endpoint *address,
-					 unsigned bits)
+/* The first @bits of an address. */
+static struct abi_prefix_key cut_key(const struct abi_endpoint *address,
+				     unsigned bits)
 {
-	unsigned most = address->family == AF_INET ? 32 : 128;
-	struct abi_prefix_key key = {.family = address->family};
+	struct abi_prefix_key key = {.length = FAMILY_BITS + bits,
+				     .family = address->family};
 
-	key.length = FAMILY_BITS + (bits < most ? bits : most);
 	memcpy(key.addr, address->addr, sizeof(key.addr));
+	for (unsigned i = bits; i < 8 * sizeof(key.addr); i++)
+		key.addr[i / 8] &= (__u8) ~(0x80 >> i % 8);
 	return key;
 }
 
@@ -65,21 +67,37 @@ static void set_count(__u64 *count, __u64 value)
 	__atomic_store_n(count, value, __ATOMIC_RELAXED);
 }
 
+static struct abi_lengths *lengths_of(const struct store *store, int family)
+{
+	return &store->edge->lengths[family == AF_INET6];
+}
+
+/* Before the first ban of this length is there. */
+static void add_length(struct abi_lengths *lengths, uint8_t length)
+{
+	__u32 count = lengths->count;
+
+	if (memchr(lengths->length, length, count))
+		return;
+	lengths->length[count] = length;
+	__atomic_store_n(&lengths->count, count + 1, __ATOMIC_RELEASE);
+}
+
+static void forget_lengths(const struct store *store)
+{
+	for (int i = 0; i < 2; i++)
+		__atomic_store_n(&store->edge->lengths[i].count, 0,
+				 __ATOMIC_RELAXED);
+}
+
 /* ---- write -------------------------------------------------------------- */
 
 int edge_ban_get(const struct store *store, const struct abi_prefix *prefix,
 		 struct abi_ban *ret_ban)
 {
 	struct abi_prefix_key key = prefix_key(prefix);
-	struct abi_ban ban;
 
-	if (bpf_map_lookup_elem(store->bans, &key, &ban))
-		return -errno;
-	/* The longest that covers it need not be the prefix itself. */
-	if (ban.length != prefix->length)
-		return -ENOENT;
-	*ret_ban = ban;
-	return 0;
+	return bpf_map_lookup_elem(store->bans, &key, ret_ban) ? -errno : 0;
 }
 
 int edge_ban_put(const struct store *store, const struct abi_prefix *prefix,
@@ -91,9 +109,9 @@ int edge_ban_put(const struct store *store, const struct abi_prefix *prefix,
 
 	if (!old && edge->bans >= ABI_BANS_MAX)
 		return -ENOSPC;
-	ban.length = prefix->length;
 	ban.hits = old ? old->hits : 0;
 	/* The hooks skip what they do not know of: so first the counts. */
+	add_length(lengths_of(store, prefix->family), prefix->length);
 	if (!old)
 		set_count(&edge->bans, edge->bans + 1);
 	if (ban.all_ports && !had_all_ports)
@@ -119,6 +137,8 @@ int edge_ban_del(const struct store *store, const struct abi_prefix *prefix)
 	set_count(&edge->bans, edge->bans - 1);
 	if (old.all_ports)
 		set_count(&edge->all_ports, edge->all_ports - 1);
+	if (!edge->bans)
+		forget_lengths(store);
 	return 0;
 }
 
@@ -145,29 +165,34 @@ int edge_allow_del(const struct store *store, const struct abi_prefix *prefix)
 	return 0;
 }
 
-static int clear_trie(int map)
+static int clear(int map)
 {
-	struct abi_prefix_key key;
+	struct abi_prefix_key key, next;
+	int more = bpf_map_get_next_key(map, NULL, &key);
 
-	while (!bpf_map_get_next_key(map, NULL, &key)) {
+	/* From a key that is gone, a hash begins anew: it is asked before. */
+	while (!more) {
+		more = bpf_map_get_next_key(map, &key, &next);
 		if (bpf_map_delete_elem(map, &key))
 			return -errno;
+		key = next;
 	}
-	return errno == ENOENT ? 0 : -errno;
+	return 0;
 }
 
 int edge_clear(const struct store *store)
 {
-	int status = clear_trie(store->bans);
+	int status = clear(store->bans);
 
 	if (!status)
-		status = clear_trie(store->allowed);
+		status = clear(store->allowed);
 	if (status)
 		return status;
 	set_count(&store->edge->bans, 0);
 	set_count(&store->edge->all_ports, 0);
 	set_count(&store->edge->allowed, 0);
 	set_count(&store->edge->next_expiry_ns, 0);
+	forget_lengths(store);
 	return 0;
 }
 
@@ -176,7 +201,8 @@ int edge_clear(const struct store *store)
 bool edge_is_allowed(const struct store *store,
 		     const struct abi_endpoint *address)
 {
-	struct abi_prefix_key key = address_key(address, 128);
+	struct abi_prefix_key key =
+		cut_key(address, address->family == AF_INET ? 32 : 128);
 	__u32 value;
 
 	return __atomic_load_n(&store->edge->allowed, __ATOMIC_RELAXED) &&
@@ -191,33 +217,35 @@ static bool holds(const struct abi_ban *ban)
 	       (!ban->expires_ns || ban->expires_ns > edge_now_ns());
 }
 
-/* As is_banned() in bpf/edge.bpf.c: the longest that still holds. */
+/* As is_banned() in bpf/edge.bpf.c, but the longest. */
 int edge_find_ban(const struct store *store, const struct abi_endpoint *address,
 		  unsigned from, struct abi_prefix *ret_prefix,
 		  struct abi_ban *ret_ban)
 {
-	struct abi_prefix_key key = address_key(address, from);
-	struct abi_ban ban;
+	const struct abi_lengths *lengths = lengths_of(store, address->family);
+	__u32 count = __atomic_load_n(&lengths->count, __ATOMIC_ACQUIRE);
+	struct abi_prefix_key found = {0};
 
-	if (!__atomic_load_n(&store->edge->bans, __ATOMIC_RELAXED))
+	for (__u32 i = 0; i < count; i++) {
+		struct abi_prefix_key key =
+			cut_key(address, lengths->length[i]);
+		struct abi_ban ban;
+
+		if (lengths->length[i] > from || key.length < found.length ||
+		    bpf_map_lookup_elem(store->bans, &key, &ban) ||
+		    !holds(&ban))
+			continue;
+		found = key;
+		*ret_ban = ban;
+	}
+	if (!found.length)
 		return -ENOENT;
-	for (;;) {
-		if (bpf_map_lookup_elem(store->bans, &key, &ban))
-			return -errno;
-		if (holds(&ban))
-			break;
-		if (!ban.length)
-			return -ENOENT;
-		key.length = FAMILY_BITS + ban.length - 1U;
-	}
 	if (ret_prefix) {
-		*ret_prefix = (struct abi_prefix){.family = address->family,
-						  .length = ban.length};
-		for (unsigned i = 0; i < ban.length; i++)
-			ret_prefix->addr[i / 8] |=
-				address->addr[i / 8] & (0x80 >> i % 8);
+		*ret_prefix = (struct abi_prefix){
+			.family = address->family,
+			.length = (uint8_t)(found.length - FAMILY_BITS)};
+		memcpy(ret_prefix->addr, found.addr, sizeof(found.addr));
 	}
-	*ret_ban = ban;
 	return 0;
 }
 
@@ -230,29 +258,21 @@ bool edge_is_banned(const struct store *store,
 	       !edge_is_allowed(store, address);
 }
 
-static void cut_source(struct abi_prefix_key *key, unsigned bits)
-{
-	for (unsigned i = bits; i < 128; i++)
-		key->addr[i / 8] &= (__u8) ~(0x80 >> i % 8);
-	key->length = FAMILY_BITS + bits;
-}
-
 bool edge_is_too_fast(const struct store *store,
 		      const struct abi_endpoint *address)
 {
 	uint64_t rate = setting_get(store, ABI_SET_NEW_FLOWS_PER_SOURCE);
 	uint64_t burst = setting_get(store, ABI_SET_NEW_FLOWS_BURST);
-	struct abi_prefix_key key = address_key(address, 128);
+	uint64_t bits = setting_get(
+		store, address->family == AF_INET ? ABI_SET_SOURCE_PREFIX_IPV4
+						  : ABI_SET_SOURCE_PREFIX_IPV6);
+	struct abi_prefix_key key = cut_key(address, (unsigned)bits);
 	uint64_t now = edge_now_ns(), step;
 	struct abi_rate at = {0};
 
 	if (!rate)
 		return false;
 	step = SECOND_NS / rate;
-	cut_source(&key, (unsigned)setting_get(
-				 store, address->family == AF_INET
-						? ABI_SET_SOURCE_PREFIX_IPV4
-						: ABI_SET_SOURCE_PREFIX_IPV6));
 	bpf_map_lookup_elem(store->edge_rates, &key, &at);
 	if (at.due_ns > now + burst * step)
 		return true;

@@ -32,7 +32,6 @@ int edge_ban_get(const struct store *store, const struct abi_prefix *prefix,
 /**
  * edge_ban_put() - add or replace an entry. For writers, under the lock.
  * @old: the entry that is there, or NULL; its hits stay.
- * @ban: @ban->length is set here.
  * Return: 0; -ENOSPC (the table is full); another -errno.
  */
 int edge_ban_put(const struct store *store, const struct abi_prefix *prefix,

@@ -38,7 +38,7 @@ const struct store_map store_maps[STORE_MAP_COUNT] = {
 	[STORE_COUNTERS] = {ABI_MAP_COUNTERS, BPF_MAP_TYPE_ARRAY, 4,
 			    sizeof(struct abi_counters), ABI_THREADS_MAX,
 			    BPF_F_MMAPABLE},
-	[STORE_BANS] = {ABI_MAP_BANS, BPF_MAP_TYPE_LPM_TRIE,
+	[STORE_BANS] = {ABI_MAP_BANS, BPF_MAP_TYPE_HASH,
 			sizeof(struct abi_prefix_key), sizeof(struct abi_ban),
 			ABI_BANS_MAX, BPF_F_NO_PREALLOC},
 	[STORE_ALLOWED] = {ABI_MAP_ALLOWED, BPF_MAP_TYPE_LPM_TRIE,

@@ -88,6 +88,7 @@ CONTENDERS = [
         config="haproxy.cfg",
         fill=SPLICE,
         argv=HAPROXY,
+        http=7082,
     ),
     Contender(
         "nginx",

@@ -469,7 +469,8 @@ MEASURES = [
         HTTP_METRICS,
         ("redirect", "proxied", "proxied-kept"),
         sample_http,
-        takes_part=lambda contender: contender.http,
+        # A KiB is not spliced.
+        takes_part=lambda c: c.http and c.name != "haproxy-splice",
     ),
     Measure(
         "start",
