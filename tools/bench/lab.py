@@ -36,6 +36,14 @@ TOPOLOGIES = {
         "192.0.2.101",
         "backend1",
     ),
+    # 10 ms each way between client and router.
+    "far": (
+        ["--topology", "routed", "--forward", "--impair", "client", "delay=10"],
+        "192.0.2.1",
+        "198.51.100.11",
+        "198.51.100.11",
+        "backend1",
+    ),
     "local": (
         ["--topology", "routed"],
         "192.0.2.1",
@@ -81,13 +89,17 @@ class Lab:
 
     def _set_congestion(self, host):
         for self.congestion in CONGESTION:
-            name = f"net.ipv4.tcp_congestion_control={self.congestion}"
-            if not subprocess.run(
-                self.command(host, ["sysctl", "-qw", name]),
-                stderr=subprocess.DEVNULL,
-                check=False,
-            ).returncode:
+            if self.try_congestion(host, self.congestion):
                 return
+
+    def try_congestion(self, host, name):
+        """Return: whether the host has it now for its connections."""
+        name = f"net.ipv4.tcp_congestion_control={name}"
+        return not subprocess.run(
+            self.command(host, ["sysctl", "-qw", name]),
+            stderr=subprocess.DEVNULL,
+            check=False,
+        ).returncode
 
     def _forward_in_one_arm(self):
         """Client and backend see each other through the router, as they do

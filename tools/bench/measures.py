@@ -2,6 +2,8 @@
 """What is measured: a row of MEASURES each, with how one sample is taken."""
 
 import contextlib
+import json
+import os
 import signal
 import subprocess
 import threading
@@ -178,6 +180,65 @@ def sample_latency(lab, running, variant, seconds):
         p99_us=echo["p99"],
         p999_us=echo["p99.9"],
         cpu_us=figures["cpu_s"] / echo["count"] * 1e6,
+    )
+
+
+# ---- far away ---------------------------------------------------------------
+
+FAR_METRICS = (Metric("ms", "20 MB, until the last byte", "ms", LESS),)
+
+
+def sample_far(lab, running, variant, _seconds):
+    """One download over a path of 20 ms, by the backend's own congestion
+    control: a router must not stand between it and what it measures."""
+    if not lab.try_congestion("backend1", variant):
+        raise load.LoadFailed("namespaces may not have this congestion control")
+    try:
+        words = ["--shape", "down", "--size", 20 * 1000 * 1000]
+        figures = load.exchange(lab, running, words)
+    finally:
+        lab.try_congestion("backend1", lab.congestion)
+    return finish(figures, ms=figures["client"]["seconds"] * 1e3)
+
+
+# ---- flood ------------------------------------------------------------------
+
+FLOOD = os.path.join(labs.ROOT, "tests", "system", "syn_flood.py")
+FLOOD_METRICS = (
+    Metric("per_s", "new connections", "1/s", MORE),
+    Metric("first_p99_us", "p99 of the first byte", "us", LESS),
+)
+
+
+@contextlib.contextmanager
+def flood(lab, port, rate, seconds):
+    """SYNs of forged sources, for so long at most; the answers to them end in
+    the client's namespace."""
+    forged = "198.18.0.0/15"
+    lab.run("router", "ip", "route", "replace", forged, "via", "192.0.2.10")
+    lab.run("client", "ip", "route", "replace", "blackhole", forged)
+    links = json.loads(lab.run("router", "ip", "-j", "link", "show", "client"))
+    argv = [FLOOD, "eth0", links[0]["address"], lab.router, rate, seconds, port]
+    process = lab.popen("client", list(map(str, argv)), stdout=subprocess.PIPE)
+    try:
+        load.wait_for_word(process, "ready")
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def sample_flood(lab, running, variant, seconds):
+    """As "conn", while SYNs come that nobody will acknowledge: SYN cookies are
+    the kernel's work, and here its figures stand."""
+    words = ["--shape", "down", "--size", 1024, "--seconds", seconds]
+    words += ["--concurrency", 64]
+    with flood(lab, running.contender.port, variant, seconds + 3):
+        figures = load.exchange(lab, running, words)
+    return finish(
+        figures,
+        per_s=figures["client"]["completed"] / figures["client"]["seconds"],
+        first_p99_us=figures["client"]["first_byte_us"]["p99"],
     )
 
 
@@ -471,6 +532,25 @@ MEASURES = [
         sample_http,
         # A KiB is not spliced.
         takes_part=lambda c: c.http and c.name != "haproxy-splice",
+    ),
+    Measure(
+        "far",
+        "A download over 20 ms, by congestion control",
+        FAR_METRICS,
+        (),
+        sample_far,
+        topologies=("far",),
+        elsewhere=("bbr", "cubic", "reno"),
+        takes_part=lambda c: c.name in ("forward", "haproxy", "relay", "splice"),
+    ),
+    Measure(
+        "flood",
+        "New connections beside 100,000 forged SYNs a second",
+        FLOOD_METRICS,
+        ("100000",),
+        sample_flood,
+        takes_part=lambda c: c.name in ("haproxy", "nginx", "relay", "splice"),
+        claim=False,
     ),
     Measure(
         "start",

@@ -6,8 +6,8 @@ import os
 import subprocess
 from collections import defaultdict
 
+import alone
 import contenders as table
-import lookup
 import measures as measuring
 import ratios
 
@@ -119,7 +119,7 @@ def ratio_text(ratio):
 def measure_title(case):
     measure = measuring.BY_NAME[case[1]]
     place = "" if case[0] == "routed" else f", {case[0]}"
-    variant = f", {case[2]}" if len(measure.variants) > 1 else ""
+    variant = f", {case[2]}" if len(measure.variants + measure.elsewhere) > 1 else ""
     claim = "" if measure.claim else " (reported, nothing is claimed from it)"
     if case[2] == "most":
         variant = f", {measuring.idle_flows():,} of them (what the descriptors allow)"
@@ -323,9 +323,9 @@ def write(result, folder):
     cases = "\n".join(case_table(summary, case) for case in summary.cases)
     duels = duel_table(summary)
     text = f"{environment}\n\n{cases}\n{duels}"
-    if result["lookups"]:
-        text += "\n" + lookup.as_table(result["lookups"])
-        lookup.picture(result["lookups"], f"{folder}/lookup.svg")
+    for name, rows in result["alone"].items():
+        text += "\n" + alone.BY_NAME[name].as_table(rows)
+        alone.BY_NAME[name].picture(rows, f"{folder}/{name}.svg")
     with open(f"{folder}/table.md", "w", encoding="utf-8") as file:
         file.write(f"{headline_table(summary)}\n{text}")
     pictures(summary, folder)
