@@ -149,6 +149,7 @@ enum abi_setting {
 	ABI_SET_HTTP_REQUEST_TIMEOUT_MS,
 	ABI_SET_HTTP_IDLE_TIMEOUT_MS,
 	ABI_SET_HTTP_HEADER_MAX_BYTES,
+	ABI_SET_SOCKMAP_MEMORY_BYTES,
 	ABI_SETTING_COUNT
 };
 
@@ -383,6 +384,7 @@ enum abi_why {
 	ABI_WHY_MTU,	 /* one side's packets are too large for the other */
 	ABI_WHY_ROUTE,	 /* to itself, a tunnel, IPsec, a layer 3 device */
 	ABI_WHY_PATH,	 /* the client is much farther away than the backend */
+	ABI_WHY_MEMORY,	 /* the sockmap's share of TCP's memory is given away */
 	ABI_WHY_COUNT
 };
 
@@ -657,7 +659,8 @@ struct abi_route_stats {
  * @returns:        flows that the kernel gave back to the relay because a
  *                  reader did not keep up.
  * @limited:        of outcome "limited", by enum abi_limit.
- * @unspliced:      flows that were to be spliced and are not, by enum abi_why.
+ * @relayed:        flows that another data path was wanted for and that were
+ *                  relayed from the start, by enum abi_why.
  */
 struct abi_counters {
 	__u64 accepted;
@@ -668,7 +671,7 @@ struct abi_counters {
 	__u64 connect_failures;
 	__u64 returns;
 	__u64 limited[ABI_LIMIT_COUNT];
-	__u64 unspliced[16];
+	__u64 relayed[16];
 };
 
 /* ---- bans: hash; never-ban prefixes: LPM trie --------------------------- */

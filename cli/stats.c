@@ -50,8 +50,8 @@ static json_t *stats_object(const struct abi_counters *sum,
 		"datapaths",
 		counts_object(words_datapath, ABI_DATAPATH_COUNT,
 			      sum->datapath),
-		"unspliced",
-		counts_object(words_why, ABI_WHY_COUNT, sum->unspliced),
+		"relayed",
+		counts_object(words_why, ABI_WHY_COUNT, sum->relayed),
 		"bytes_in", (json_int_t)sum->bytes[ABI_FROM_CLIENT],
 		"bytes_out", (json_int_t)sum->bytes[ABI_FROM_BACKEND],
 		"connect_failures", (json_int_t)sum->connect_failures,
@@ -90,7 +90,7 @@ static int print_table(const struct abi_counters *sum,
 		put(&listing, "data path ", words_datapath[i],
 		    sum->datapath[i]);
 	for (size_t i = 1; i < ABI_WHY_COUNT; i++)
-		put(&listing, "not spliced: ", words_why[i], sum->unspliced[i]);
+		put(&listing, "relayed: ", words_why[i], sum->relayed[i]);
 	put(&listing, "", "bytes in", sum->bytes[ABI_FROM_CLIENT]);
 	put(&listing, "", "bytes out", sum->bytes[ABI_FROM_BACKEND]);
 	put(&listing, "", "connect failures", sum->connect_failures);

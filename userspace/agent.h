@@ -79,6 +79,8 @@ struct thread {
  * @spliced_count: of them, those that go on without an agent.
  * @flow_limit:    as many as the descriptors allow, two each.
  * @sockmap:       NULL: that data path is off; @sockmap_off says why.
+ * @sockmap_memory: bytes that its flows may hold, where nothing is set.
+ * @sockmap_given: bytes that they have been promised.
  * @splice, @splice_off: likewise.
  * @wake_main:     eventfd, written when the last flow of a drain has ended.
  * @listenings:    every listener opened since the start; flows point there.
@@ -89,6 +91,8 @@ struct agent {
 	enum abi_datapath datapath;
 	struct sockmap *sockmap;
 	struct error sockmap_off;
+	uint64_t sockmap_memory;
+	atomic_uint_fast64_t sockmap_given;
 	struct splice *splice;
 	struct error splice_off;
 	unsigned thread_count;

@@ -419,8 +419,7 @@ void flow_end(struct flow *flow, const char *how)
 			pipes_return(&thread->pipes,
 				     take_pointer(flow->pipe[i]));
 	}
-	if (pair_is_joined(&flow->pair))
-		pair_forget(&flow->pair);
+	redirect_forget(flow);
 	flow_forget_opening(flow);
 	http_forget(flow);
 	if (flow->source)

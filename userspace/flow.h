@@ -107,6 +107,7 @@ struct http {
  *                announced space since.
  * @hung:         by side: the peer's FIN has been announced.
  * @pair:         the two sockets as the sockmap knows them.
+ * @granted:      bytes of each direction that they may hold there.
  * @datapath:     enum abi_datapath, the one wanted.
  * @broken:       one connection is: pair.broken; the kernel still sends.
  * @calm:         turns in a row that left nothing behind.
@@ -134,6 +135,7 @@ struct flow {
 	struct source *source;
 	struct pipe *pipe[2];
 	struct pair pair;
+	uint32_t granted;
 	uint32_t splice;
 	uint8_t why;
 	struct flow *previous;
@@ -407,6 +409,10 @@ void redirect_try(struct flow *flow);
 
 /** redirect_ready() - one side of a flow in the kernel has news. */
 void redirect_ready(struct flow *flow, enum flow_side side, uint32_t events);
+
+/** redirect_forget() - its sockets have been closed; others may have its
+ * memory. */
+void redirect_forget(struct flow *flow);
 
 /** redirect_step() - go on with taking a flow back. */
 void redirect_step(struct flow *flow);

@@ -2,8 +2,10 @@
 /* The kernel moves the bytes: into the sockmap while all is calm, and out of
  * it again before anything that it cannot do. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 #include "cleanup.h"
 #include "flow.h"
 #include "setting.h"
@@ -16,6 +18,72 @@
  * whose reader had not kept up. A way there and back costs about as much as
  * relaying this many small messages. */
 #define REDIRECT_CALM_TURNS 16
+
+/* ---- memory -------------------------------------------------------------- */
+
+/* Of what TCP may use on the whole machine before the kernel is short of it
+ * (tcp_mem, second figure), the sockmap's flows may hold this share. */
+#define REDIRECT_SHARE 2
+/* Each flow gets a part of what is left, so that the first leave some for many
+ * more; but not so little that a long path would be slow. */
+#define REDIRECT_PART 256
+#define REDIRECT_LEAST (256U << 10)
+/* The kernel gives TCP this part of the machine's memory. */
+#define REDIRECT_MACHINE_PART 16
+
+/* /proc/sys/net/ipv4/tcp_mem, in pages; it is not in every namespace. */
+static uint64_t redirect_tcp_pages(void)
+{
+	unsigned long low, pressure = 0;
+	FILE *file = fopen("/proc/sys/net/ipv4/tcp_mem", "re");
+
+	if (file) {
+		if (fscanf(file, "%lu %lu", &low, &pressure) != 2)
+			pressure = 0;
+		fclose(file);
+	}
+	return pressure ? pressure
+			: (uint64_t)sysconf(_SC_PHYS_PAGES) /
+				  REDIRECT_MACHINE_PART;
+}
+
+static uint64_t redirect_budget(const struct agent *agent)
+{
+	uint64_t set = setting_get(&agent->store, ABI_SET_SOCKMAP_MEMORY_BYTES);
+
+	return set ? set : agent->sockmap_memory;
+}
+
+/* Bytes of one direction that a flow may hold; 0: there are none left. Both
+ * directions can be full at once. */
+static uint32_t redirect_grant(struct agent *agent, uint32_t limit)
+{
+	uint64_t budget = redirect_budget(agent), given, part;
+
+	given = atomic_load(&agent->sockmap_given);
+	do {
+		if (given >= budget)
+			return 0;
+		part = (budget - given) / REDIRECT_PART;
+		if (part < REDIRECT_LEAST)
+			part = REDIRECT_LEAST;
+		if (part > limit)
+			part = limit;
+		if (given + 2 * part > budget)
+			return 0;
+	} while (!atomic_compare_exchange_weak(&agent->sockmap_given, &given,
+					       given + 2 * part));
+	return (uint32_t)part;
+}
+
+void redirect_forget(struct flow *flow)
+{
+	if (pair_is_joined(&flow->pair))
+		pair_forget(&flow->pair);
+	atomic_fetch_sub(&flow->thread->agent->sockmap_given,
+			 2 * (uint64_t)flow->granted);
+	flow->granted = 0;
+}
 
 /* ---- open ---------------------------------------------------------------- */
 
@@ -32,6 +100,9 @@ void redirect_open(struct agent *agent)
 		result = sockmap_open(
 			flow_hot, agent->store.meta->flow_capacity,
 			agent->thread_count, true, &agent->sockmap, error);
+	agent->sockmap_memory = redirect_tcp_pages() *
+				(uint64_t)sysconf(_SC_PAGESIZE) /
+				REDIRECT_SHARE;
 	if (result)
 		log_say(LOG_LEVEL_NOTICE, "the data path sockmap is off: %s",
 			error->text);
@@ -110,16 +181,12 @@ static void redirect_leave(struct flow *flow, enum abi_why why)
 	flow_record_end(flow);
 }
 
-static uint32_t redirect_limit(const struct agent *agent)
-{
-	return (uint32_t)setting_get(&agent->store,
-				     ABI_SET_SOCKMAP_LIMIT_BYTES);
-}
-
 void redirect_prepare(struct flow *flow)
 {
 	struct agent *agent = flow->thread->agent;
 	const struct abi_flow_cold *cold = flow->cold;
+	enum abi_why why = ABI_WHY_NONE;
+	uint32_t limit;
 
 	if (!agent->sockmap || flow->datapath != ABI_DATAPATH_SOCKMAP)
 		return;
@@ -130,8 +197,17 @@ void redirect_prepare(struct flow *flow)
 		.cookie = {cold->client_cookie, cold->backend_cookie},
 		.hot = flow->hot,
 	};
-	if (pair_bound(&flow->pair, redirect_limit(agent)))
-		flow->datapath = ABI_DATAPATH_RELAY;
+	limit = (uint32_t)setting_get(&agent->store,
+				      ABI_SET_SOCKMAP_LIMIT_BYTES);
+	flow->granted = redirect_grant(agent, limit);
+	if (!flow->granted)
+		why = ABI_WHY_MEMORY;
+	if (pair_bound(&flow->pair, flow->granted ? flow->granted : limit))
+		why = ABI_WHY_REFUSED;
+	if (why == ABI_WHY_NONE)
+		return;
+	flow->datapath = ABI_DATAPATH_RELAY;
+	redirect_leave(flow, why);
 }
 
 void redirect_try(struct flow *flow)
@@ -144,8 +220,7 @@ void redirect_try(struct flow *flow)
 		return;
 	result = pair_is_ready(&flow->pair);
 	if (!result)
-		result = pair_join(&flow->pair, redirect_limit(thread->agent),
-				   thread->index);
+		result = pair_join(&flow->pair, flow->granted, thread->index);
 	if (!result) {
 		redirect_record(flow);
 		redirect_watch(flow, EPOLLRDHUP);

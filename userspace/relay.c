@@ -428,10 +428,10 @@ void relay_start(struct flow *flow)
 	else if (!relay_has(flow))
 		cold->why = ABI_WHY_OFF;
 	flow_record_end(flow);
-	if (flow->datapath == ABI_DATAPATH_SPLICE)
-		thread->counters->unspliced[cold->why]++;
-	thread->counters->datapath[ABI_DATAPATH_RELAY]++;
 	redirect_prepare(flow);
+	if (cold->why)
+		thread->counters->relayed[cold->why]++;
+	thread->counters->datapath[ABI_DATAPATH_RELAY]++;
 	deadline_set(&thread->deadlines, flow, DEADLINE_IDLE, thread->now_ns);
 	relay_pump(flow);
 }

@@ -123,6 +123,11 @@ const struct setting setting_table[ABI_SETTING_COUNT] = {
 		{"source-prefix-ipv6", SETTING_COUNT, 64, 16, 128, NULL,
 		 "How many bits of an IPv6 address are one source to the "
 		 "limits."},
+	[ABI_SET_SOCKMAP_MEMORY_BYTES] =
+		{"sockmap-memory", SETTING_BYTES, 0, 0, 1ULL << 40, NULL,
+		 "Bytes that all connections in the sockmap may have here "
+		 "together; others are relayed. 0: half of what TCP may use on "
+		 "this machine before the kernel is short of it."},
 };
 
 int setting_find(const char *name)

@@ -55,6 +55,7 @@ const char *const words_why[ABI_WHY_COUNT] = {
 	[ABI_WHY_MTU] = "mtu",
 	[ABI_WHY_ROUTE] = "no-route",
 	[ABI_WHY_PATH] = "long-path",
+	[ABI_WHY_MEMORY] = "memory",
 };
 
 const char *const words_proxy[ABI_PROXY_V2 + 2] = {

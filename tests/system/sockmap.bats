@@ -92,6 +92,35 @@ def switches():
 		jq -c '[.bytes_in, .bytes_out]')" "[$sent,$((sent + 4))]"
 }
 
+@test "connections that the memory is not enough for are relayed" {
+	# For two with both directions full.
+	routes <<-'END'
+		set sockmap-limit 262144
+		set sockmap-memory 1048576
+		route add a.test 198.51.100.11:443
+	END
+	client <<-'END'
+		def open(count, phase):
+		    c = connect("192.0.2.1").send(hello("a.test"))
+		    c.expect_backend("one")
+		    wait_flows(count, phase=phase)
+		    return c
+		first = open(1, "kernel")
+		second = open(2, "kernel")
+		third = open(1, "relay")
+		wait_flows(1, phase="relay", why="memory")
+		third.send(b"x" * 1000).read(1000)
+		third.fin().expect_fin()
+		first.fin().expect_fin()
+		wait_flows(1)
+		fourth = open(2, "kernel")
+		second.fin().expect_fin()
+		fourth.fin().expect_fin()
+	END
+	wait_for_flow 'name=a.test datapath=relay end=closed'
+	assert_equal "$(counter relayed.memory)" 1
+}
+
 @test "there and back thousands of times, and every byte is right" {
 	local before
 	before=$(counter returns)

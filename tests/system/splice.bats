@@ -320,7 +320,7 @@ banned() {
 	traffic_serve backend1 --expect-name traffic.test
 	traffic_connect --to 192.0.2.1:443 --name traffic.test --shape down \
 		--connections 2 --size 100000
-	run -0 counter unspliced.long-path
+	run -0 counter relayed.long-path
 	assert_output 2
 	wait_until serves_nobody backend1
 	traffic_check backend1
