@@ -73,7 +73,7 @@ static void test_defaults_are_those_of_the_manual(void **state)
 		{ABI_SET_HTTP_REQUEST_TIMEOUT_MS, "10s"},
 		{ABI_SET_HTTP_IDLE_TIMEOUT_MS, "5m"},
 		{ABI_SET_HTTP_HEADER_MAX_BYTES, "32768"},
-		{ABI_SET_SOCKMAP_MEMORY_BYTES, "sockmap-memory", 0},
+		{ABI_SET_SOCKMAP_MEMORY_BYTES, "0"},
 	};
 	char text[SETTING_TEXT_SIZE];
 
