@@ -28,7 +28,8 @@
 /* Most that bpf_skb_adjust_room() does at once, and how often to do it. */
 #define TRIM_MAX 4095
 #define TRIMS_MAX 17
-/* TCP's flags are the 14th byte of its header; RFC 9293 section 3.1. */
+/* RFC 9293 section 3.1: the header's length in words, and the flags. */
+#define TCP_OFFSET_AT 12
 #define TCP_FLAGS_AT 13
 #define TCP_FLAG_FIN 1
 
@@ -240,16 +241,19 @@ int sockmap_verdict(struct __sk_buff *skb)
 	return SK_PASS;
 }
 
-/* A filter on a socket that is being taken out of the maps: a FIN that comes
- * now is as good as lost on the wire, and will be sent again. */
+/* A filter on a socket that is being taken out of the maps: bytes or a FIN that
+ * come now are as good as lost on the wire, and will be sent again. */
 SEC("socket")
-int sockmap_hold_fin(struct __sk_buff *skb)
+int sockmap_hold(struct __sk_buff *skb)
 {
-	__u8 flags = 0;
+	__u8 offset = 0, flags = 0;
 
-	if (bpf_skb_load_bytes(skb, TCP_FLAGS_AT, &flags, sizeof(flags)))
+	if (bpf_skb_load_bytes(skb, TCP_OFFSET_AT, &offset, sizeof(offset)) ||
+	    bpf_skb_load_bytes(skb, TCP_FLAGS_AT, &flags, sizeof(flags)))
 		return 0;
-	return flags & TCP_FLAG_FIN ? 0 : (int)skb->len;
+	if (flags & TCP_FLAG_FIN || skb->len > (offset >> 4) * 4U)
+		return 0;
+	return (int)skb->len;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

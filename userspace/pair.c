@@ -357,7 +357,9 @@ enum pair_status pair_drain(struct pair *pair, unsigned from, void *buffer,
  * is just about to judge (sk_psock_verdict_recv() without a program). So let
  * nothing be judged: with a low-water mark as high as the receive buffer
  * allows, what arrives stays in TCP's own queue without a call of
- * sk_data_ready(). Only a FIN makes that call in any case, and is held off.
+ * sk_data_ready(). But a FIN makes that call in any case, and so do bytes when
+ * TCP is short of memory, be it all others' (tcp_epollin_ready()): what comes
+ * now is thrown away before TCP sees it, and sent again.
  */
 static int pair_hold(const struct pair *pair, unsigned side)
 {
@@ -368,7 +370,7 @@ static int pair_hold(const struct pair *pair, unsigned side)
 		return -errno;
 	half /= 2;
 	if (setsockopt(pair->fd[side], SOL_SOCKET, SO_ATTACH_BPF,
-		       &pair->sockmap->hold_fin, sizeof(int)) ||
+		       &pair->sockmap->hold, sizeof(int)) ||
 	    setsockopt(pair->fd[side], SOL_SOCKET, SO_RCVLOWAT, &half, size))
 		return -errno;
 	return 0;

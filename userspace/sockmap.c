@@ -80,7 +80,7 @@ static int sockmap_load(struct sockmap *sockmap, int flow_hot,
 	sockmap->cookies = bpf_map__fd(bpf->maps.cookies);
 	sockmap->targets = bpf_map__fd(bpf->maps.targets);
 	sockmap->verdicts = bpf_map__fd(bpf->maps.verdicts);
-	sockmap->hold_fin = bpf_program__fd(bpf->progs.sockmap_hold_fin);
+	sockmap->hold = bpf_program__fd(bpf->progs.sockmap_hold);
 	return bpf_prog_attach(bpf_program__fd(bpf->progs.sockmap_verdict),
 			       sockmap->verdicts, BPF_SK_SKB_STREAM_VERDICT, 0)
 		       ? -errno

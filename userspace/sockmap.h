@@ -14,7 +14,7 @@ struct sockmap_bpf;
 /**
  * struct sockmap - one loaded object; nothing of it is pinned.
  * @cookies, @targets, @verdicts: maps, see bpf/sockmap.bpf.c.
- * @hold_fin: the filter for a socket that is being taken out.
+ * @hold:     the filter for a socket that is being taken out.
  * @rings:    by thread.
  */
 struct sockmap {
@@ -22,7 +22,7 @@ struct sockmap {
 	int cookies;
 	int targets;
 	int verdicts;
-	int hold_fin;
+	int hold;
 	unsigned threads;
 	int ring_fd[ABI_THREADS_MAX];
 	struct ring_buffer *rings[ABI_THREADS_MAX];

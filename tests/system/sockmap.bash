@@ -43,7 +43,7 @@ stall() {
 	# What the ends' own kernels take for them is not much.
 	lab_exec client sysctl -qw net.ipv4.tcp_rmem='4096 131072 262144'
 	lab_exec backend2 sysctl -qw net.ipv4.tcp_wmem='4096 16384 262144'
-	traffic_serve backend2
+	traffic_serve backend2 --timeout 600
 	lab_start --log stall.log client "$build/tests/tools/traffic" connect \
 		--to 192.0.2.1:443 --name traffic.test --shape client-stall \
 		--stall signal --connections "$1" --concurrency "$1" \
