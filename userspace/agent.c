@@ -180,11 +180,11 @@ static int thread_timeout_ms(const struct thread *thread)
 	    (!due || due > thread->now_ns + AGENT_LOG_RETRY_NS))
 		due = thread->now_ns + AGENT_LOG_RETRY_NS;
 	if (!due)
-		return -1;
+		return HEART_BEAT_MS;
 	if (due <= thread->now_ns)
 		return 0;
 	due = (due - thread->now_ns) / 1000000 + 1;
-	return due > 1000000 ? 1000000 : (int)due;
+	return due > HEART_BEAT_MS ? HEART_BEAT_MS : (int)due;
 }
 
 static void thread_expire(struct thread *thread)
@@ -234,6 +234,7 @@ static void *thread_main(void *argument)
 				       thread_timeout_ms(thread));
 
 		thread->now_ns = agent_now_ns();
+		heart_beat(thread->agent->heart, thread->index, thread->now_ns);
 		for (int i = 0; i < count; i++) {
 			struct watch *watch = events[i].data.ptr;
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include "account.h"
 #include "deadline.h"
+#include "heart.h"
 #include "limit.h"
 #include "log.h"
 #include "pipes.h"
@@ -73,6 +74,7 @@ struct thread {
 
 /**
  * struct agent - the worker process.
+ * @heart:         where each thread shows that it does not hang.
  * @flows:         array of store.meta->flow_capacity; beside hot and cold.
  * @free_flows:    a stack of free ones, under @free_lock.
  * @flow_count:    flows in being, over all threads.
@@ -87,6 +89,7 @@ struct thread {
  */
 struct agent {
 	struct paths paths;
+	struct heart *heart;
 	struct store store;
 	enum abi_datapath datapath;
 	struct sockmap *sockmap;
@@ -149,7 +152,7 @@ unsigned agent_kill(struct agent *agent,
 
 /**
  * agent_start() - make the threads; they run until agent_stop().
- * @agent: paths, store, datapath and thread_count are filled in.
+ * @agent: paths, heart, store, datapath and thread_count are filled in.
  *
  * Return: 0, or -errno with a sentence.
  */

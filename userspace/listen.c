@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include "cleanup.h"
 #include "flow.h"
+#include "inherit.h"
 #include "listener.h"
 #include "setting.h"
 
@@ -94,13 +95,14 @@ static void listen_options(const struct agent *agent, int fd)
 	uint64_t keepalive_ms =
 		setting_get(&agent->store, ABI_SET_KEEPALIVE_MS);
 	int seconds = (int)((keepalive_ms + 999) / 1000), on = 1;
+	int keepalive = seconds != 0;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &keepalive, sizeof(keepalive));
 	if (!seconds)
 		return;
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof(seconds));
 }
 
@@ -110,9 +112,15 @@ static int listen_socket(const struct agent *agent,
 	struct sockaddr_storage address;
 	socklen_t size = addr_to_sockaddr(endpoint, &address);
 	int on = 1, off = 0;
-	AUTO_FD fd = socket(address.ss_family,
-			    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	AUTO_FD fd = inherit_take(endpoint);
 
+	if (fd >= 0) {
+		listen_options(agent, fd);
+		*ret_fd = take_fd(&fd);
+		return 0;
+	}
+	fd = socket(address.ss_family,
+		    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	listen_options(agent, fd);

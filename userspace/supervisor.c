@@ -2,14 +2,16 @@
 #include "supervisor.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "agent.h"
-#include "cleanup.h"
 #include "error.h"
 #include "log.h"
 #include "notify.h"
@@ -18,117 +20,159 @@
  * it has done so SUPERVISOR_DEATHS_MAX times in a row. */
 #define SUPERVISOR_LIFE_NS 5000000000ULL
 #define SUPERVISOR_DEATHS_MAX 5
+/* How often the worker's heart is looked at. */
+#define SUPERVISOR_TURN_S 1
 
-static volatile sig_atomic_t supervisor_signal;
-static volatile pid_t supervisor_worker;
+/**
+ * struct supervisor - the main process.
+ * @signals:  blocked at all times, and waited for.
+ * @told:     SIGTERM or SIGINT has come.
+ * @ready_ns: when the worker was seen to serve; 0: not yet.
+ */
+struct supervisor {
+	const struct worker_options *options;
+	struct heart *heart;
+	sigset_t signals;
+	pid_t worker;
+	bool told;
+	uint64_t ready_ns;
+};
 
-static void supervisor_pass_on(int signal)
+static int supervisor_open(struct supervisor *supervisor)
 {
-	supervisor_signal = signal;
-	if (supervisor_worker > 0)
-		kill(supervisor_worker, signal);
-}
+	static const int signals[] = {SIGTERM, SIGINT, SIGCHLD, SIGUSR1};
 
-static void supervisor_catch(void)
-{
-	struct sigaction action = {.sa_handler = supervisor_pass_on,
-				   .sa_flags = SA_RESTART};
-
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGINT, &action, NULL);
+	sigemptyset(&supervisor->signals);
+	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaddset(&supervisor->signals, signals[i]);
+	sigprocmask(SIG_BLOCK, &supervisor->signals, NULL);
+	/* Were it ignored, as one may start us, no child could be waited for.
+	 */
+	signal(SIGCHLD, SIG_DFL);
 	/* Nobody reads standard error any more: that ends nothing. */
 	signal(SIGPIPE, SIG_IGN);
+	supervisor->heart =
+		mmap(NULL, sizeof(*supervisor->heart), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return supervisor->heart == MAP_FAILED ? -errno : 0;
 }
 
-/* The caller has blocked the signals, and the child leaves them so: with our
- * handler it would lose those that come before it can read them itself. */
-static pid_t supervisor_fork(const struct worker_options *options,
-			     int *ret_ready)
+/*
+ * A fork() that shares the descriptor table: what the worker opens is open
+ * here, and stays so when the worker dies. What fork() would do besides is to
+ * tell the C library the child's number.
+ */
+static pid_t supervisor_fork(void)
 {
-	int ends[2];
-	pid_t parent = getpid(), child;
+	int *number = NULL;
+	pid_t child;
 
-	if (pipe2(ends, O_CLOEXEC))
-		return -1;
-	child = fork();
-	if (child == 0) {
-		close(ends[0]);
-		/* Nobody else is to hold the ports if we are killed. */
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != parent)
-			_exit(EXIT_FAILED);
-		_exit(worker_run(options, ends[1]));
-	}
-	close(ends[1]);
-	*ret_ready = ends[0];
+#ifdef __GLIBC__ /* elsewhere the address is that of a lock */
+	prctl(PR_GET_TID_ADDRESS, &number);
+#endif
+	child = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+	if (child == 0 && number)
+		*number = getpid();
 	return child;
 }
 
-static pid_t supervisor_start(const struct worker_options *options,
-			      int *ret_ready)
+/* The worker inherits the signals blocked: it reads them when it can. */
+static int supervisor_start(struct supervisor *supervisor)
 {
-	sigset_t signals, before;
-	int error;
+	pid_t self = getpid();
 
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigprocmask(SIG_BLOCK, &signals, &before);
-	supervisor_worker = supervisor_fork(options, ret_ready);
-	error = errno;
-	/* It came while there was no worker. */
-	if (supervisor_worker > 0 && supervisor_signal)
-		kill(supervisor_worker, supervisor_signal);
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	errno = error;
-	return supervisor_worker;
+	atomic_store(&supervisor->heart->serves, false);
+	supervisor->ready_ns = 0;
+	supervisor->worker = supervisor_fork();
+	if (supervisor->worker < 0)
+		return -errno;
+	if (supervisor->worker)
+		return 0;
+	/* Nobody else is to hold the ports if we are killed. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != self)
+		_exit(EXIT_FAILED);
+	_exit(worker_run(supervisor->options, supervisor->heart));
 }
 
-/* Return: whether the worker reported that it serves. */
-static bool supervisor_is_ready(int ready)
+static bool supervisor_is_hung(const struct supervisor *supervisor,
+			       uint64_t now_ns)
 {
-	char byte;
-	ssize_t got;
+	/* The main thread's is the last. */
+	for (unsigned i = 0; i <= supervisor->options->threads; i++) {
+		uint64_t beat_ns = atomic_load_explicit(
+			&supervisor->heart->beat[i].ns, memory_order_relaxed);
 
-	do {
-		got = read(ready, &byte, 1);
-	} while (got < 0 && errno == EINTR);
-	close(ready);
-	return got == 1;
+		if (beat_ns + HEART_HUNG_NS < now_ns)
+			return true;
+	}
+	return false;
 }
 
-static int supervisor_wait(pid_t worker)
+static void supervisor_look(struct supervisor *supervisor)
 {
-	int status = 0;
+	uint64_t now_ns = agent_now_ns();
 
-	while (waitpid(worker, &status, 0) < 0 && errno == EINTR)
-		continue;
+	if (!atomic_load(&supervisor->heart->serves))
+		return;
+	if (!supervisor->ready_ns) {
+		supervisor->ready_ns = now_ns;
+		notify_send("READY=1");
+	}
+	if (!supervisor_is_hung(supervisor, now_ns)) {
+		notify_send("WATCHDOG=1");
+		return;
+	}
+	log_say(LOG_LEVEL_ERROR, "the worker hangs; killing it");
+	kill(supervisor->worker, SIGKILL);
+}
+
+/* Return: the worker's status, once it is dead. */
+static int supervisor_watch(struct supervisor *supervisor)
+{
+	const struct timespec turn = {.tv_sec = SUPERVISOR_TURN_S};
+	int status;
+
+	while (waitpid(supervisor->worker, &status, WNOHANG) !=
+	       supervisor->worker) {
+		int number = sigtimedwait(&supervisor->signals, NULL, &turn);
+
+		if (number == SIGTERM || number == SIGINT) {
+			supervisor->told = true;
+			notify_send("STOPPING=1");
+			kill(supervisor->worker, number);
+		} else if (number != SIGCHLD) {
+			supervisor_look(supervisor);
+		}
+	}
 	return status;
+}
+
+static int supervisor_fail(const char *what, int error)
+{
+	log_say(LOG_LEVEL_ERROR, "cannot %s: %s", what, strerror(-error));
+	return EXIT_FAILED;
 }
 
 int supervisor_run(const struct worker_options *options)
 {
+	struct supervisor supervisor = {.options = options};
 	unsigned deaths = 0;
+	int error = supervisor_open(&supervisor);
 
-	supervisor_catch();
+	if (error)
+		return supervisor_fail("share memory with a worker", error);
 	for (;;) {
 		uint64_t born_ns = agent_now_ns();
-		int ready = -1, status;
-		bool served;
+		int status;
 
-		if (supervisor_start(options, &ready) < 0) {
-			log_say(LOG_LEVEL_ERROR, "cannot start the worker: %s",
-				strerror(errno));
-			return EXIT_FAILED;
-		}
-		served = supervisor_is_ready(ready);
-		if (served)
-			notify_send("READY=1");
-		status = supervisor_wait(supervisor_worker);
-		supervisor_worker = 0;
+		error = supervisor_start(&supervisor);
+		if (error)
+			return supervisor_fail("start the worker", error);
+		status = supervisor_watch(&supervisor);
 		if (WIFEXITED(status))
 			return WEXITSTATUS(status);
-		if (supervisor_signal)
+		if (supervisor.told)
 			return EXIT_DONE;
 		log_say(LOG_LEVEL_ERROR,
 			"the worker died of signal %d; starting another",
@@ -136,7 +180,8 @@ int supervisor_run(const struct worker_options *options)
 		deaths = agent_now_ns() - born_ns < SUPERVISOR_LIFE_NS
 				 ? deaths + 1
 				 : 0;
-		if (!served || deaths >= SUPERVISOR_DEATHS_MAX)
+		if (!atomic_load(&supervisor.heart->serves) ||
+		    deaths >= SUPERVISOR_DEATHS_MAX)
 			return EXIT_FAILED;
 	}
 }

@@ -9,8 +9,9 @@
  * supervisor_run() - keep a worker running until it is told to end.
  *
  * SIGTERM and SIGINT are passed on. A worker that dies by itself is started
- * again at once; one that cannot start, or that dies over and over, ends the
- * service.
+ * again at once, one that hangs is killed first; one that cannot start, or that
+ * dies over and over, ends the service. Listening sockets stay open meanwhile:
+ * who connects waits for the next worker.
  *
  * Return: enum exit_status.
  */

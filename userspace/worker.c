@@ -14,14 +14,12 @@
 #include "edge_hook.h"
 #include "edge_watch.h"
 #include "flow.h"
+#include "inherit.h"
 #include "listen.h"
 #include "privilege.h"
 #include "serve.h"
 #include "setting.h"
 #include "state.h"
-
-/* How often a listener that could not be opened is tried again. */
-#define WORKER_RETRY_MS 1000
 
 enum worker_poll {
 	WORKER_SIGNAL,
@@ -85,16 +83,24 @@ static void worker_on_signal(struct worker *worker)
 static int worker_timeout_ms(const struct worker *worker)
 {
 	uint64_t now_ns = agent_now_ns();
+	int most_ms = HEART_BEAT_MS;
 
 	if (worker->drain_until_ns)
-		return worker->drain_until_ns <= now_ns
-			       ? 0
-			       : (int)((worker->drain_until_ns - now_ns) /
-				       1000000) +
-					 1;
-	if (worker->retry)
-		return WORKER_RETRY_MS;
-	return edge_watch_timeout_ms(&worker->edge, &worker->agent.store);
+		most_ms = worker->drain_until_ns <= now_ns
+				  ? 0
+				  : (int)((worker->drain_until_ns - now_ns) /
+					  1000000) +
+					    1;
+	else if (!worker->retry)
+		most_ms = edge_watch_timeout_ms(&worker->edge,
+						&worker->agent.store);
+	return most_ms < 0 || most_ms > HEART_BEAT_MS ? HEART_BEAT_MS : most_ms;
+}
+
+static void worker_beat(struct worker *worker)
+{
+	heart_beat(worker->agent.heart, worker->agent.thread_count,
+		   agent_now_ns());
 }
 
 static void worker_turn(struct worker *worker)
@@ -103,6 +109,7 @@ static void worker_turn(struct worker *worker)
 		poll(worker->polls, WORKER_POLLS, worker_timeout_ms(worker));
 	eventfd_t ended;
 
+	worker_beat(worker);
 	if (worker->polls[WORKER_SIGNAL].revents)
 		worker_on_signal(worker);
 	if (count > 0 && worker->polls[WORKER_CONTROL].revents)
@@ -152,11 +159,26 @@ static int worker_open(struct worker *worker,
 	return agent_start(agent, error);
 }
 
-int worker_run(const struct worker_options *options, int ready)
+/* Shows every thread alive before the supervisor looks. */
+static void worker_serves(struct worker *worker)
+{
+	agent_look_again(&worker->agent);
+	worker_beat(worker);
+	atomic_store(&worker->agent.heart->serves, true);
+	kill(getppid(), SIGUSR1);
+}
+
+int worker_run(const struct worker_options *options, struct heart *heart)
 {
 	static struct worker worker;
 	struct error error = {0};
 
+	worker.agent.heart = heart;
+	if (inherit_open()) {
+		log_say(LOG_LEVEL_ERROR, "cannot read /proc/self/fd: %s",
+			strerror(errno));
+		return EXIT_FAILED;
+	}
 	worker.polls[WORKER_SIGNAL] =
 		(struct pollfd){worker_signals(), POLLIN, 0};
 	if (worker_open(&worker, options, &error)) {
@@ -166,8 +188,8 @@ int worker_run(const struct worker_options *options, int ready)
 	worker.polls[WORKER_DRAINED] =
 		(struct pollfd){worker.agent.wake_main, POLLIN, 0};
 	worker.retry = listen_sync(&worker.agent) != 0;
-	(void)!write(ready, "", 1);
-	close(ready);
+	inherit_close();
+	worker_serves(&worker);
 	while (!worker.stopping)
 		worker_turn(&worker);
 	listen_stop(&worker.agent);

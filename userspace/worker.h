@@ -4,6 +4,7 @@
 #define SNICTL_WORKER_H
 
 #include "../bpf/abi.h"
+#include "heart.h"
 #include "paths.h"
 
 /**
@@ -18,10 +19,13 @@ struct worker_options {
 
 /**
  * worker_run() - be the worker until SIGTERM (drain) or SIGINT (stop).
- * @ready: written one byte when the listeners are open, then closed.
+ * @heart: shared with the parent, which gets SIGUSR1 once it says "serves".
+ *
+ * The descriptor table is shared with the parent too, so that it outlives the
+ * worker: the listening sockets that are in it go on being used.
  *
  * Return: enum exit_status; what went wrong has been logged.
  */
-int worker_run(const struct worker_options *options, int ready);
+int worker_run(const struct worker_options *options, struct heart *heart);
 
 #endif

@@ -185,7 +185,7 @@ serves() {
 @test "the worker dies: another serves, from the same routes" {
 	local worker
 	own_agent
-	# The kernel ends what the dead one had open.
+	# The next one closes what the dead one had open.
 	hold <<<'c.expect_fin()'
 	worker=$(pgrep -P "$agent")
 	kill -KILL "$worker"
@@ -196,6 +196,52 @@ serves() {
 	[[ $(pgrep -P "$agent") != "$worker" ]]
 	kill -INT "$agent"
 	exits 0
+}
+
+# descriptors PID - how many; of either process, they share them.
+descriptors() {
+	find "/proc/$1/fd" -type l | wc -l
+}
+
+# next_worker PID - that is no longer the worker; prints who is.
+next_worker() {
+	local worker
+	worker=$(pgrep -P "$agent") && [[ $worker != "$1" ]] && agent_answers &&
+		echo "$worker"
+}
+
+@test "the worker dies: who connects meanwhile waits, and is served" {
+	local worker before
+	own_agent
+	serves
+	before=$(descriptors "$agent")
+	worker=$(pgrep -P "$agent")
+	for _ in 1 2 3 4; do
+		kill -STOP "$worker"
+		client <<-END
+			waiting = [connect("192.0.2.1") for i in range(50)]
+			for c in waiting:
+			    c.send(hello("a.test"))
+			os.kill($worker, signal.SIGKILL)
+			for c in waiting:
+			    c.expect_backend("one").fin().expect_fin().close()
+		END
+		wait_until next_worker "$worker"
+		worker=$(pgrep -P "$agent")
+	done
+	wait_until test "$(descriptors "$agent")" = "$before"
+	serves
+}
+
+@test "the worker hangs: it is killed, and another serves" {
+	local worker
+	own_agent
+	worker=$(pgrep -P "$agent")
+	kill -STOP "$worker"
+	serves
+	grep 'the worker hangs' "$agent_log"
+	grep 'the worker died of signal 9' "$agent_log"
+	[[ $(pgrep -P "$agent") != "$worker" ]]
 }
 
 @test "the main process dies: nobody keeps the ports" {
