@@ -149,7 +149,7 @@ deps: ## install the Debian packages that building, tests and demo need
 
 PARTS ?= builds lint unit seeds system
 test: ## install what it needs, build and pass everything but test-vm
-	tools/install-deps build demo test lint $(filter vm,$(PARTS))
+	tools/install-deps build demo test lint deb $(filter vm,$(PARTS))
 	BUILD=$(BUILD) tests/run $(PARTS)
 
 check: ## the quick part of the tests: lint, unit and seeds
