@@ -149,7 +149,7 @@ deps: ## install the Debian packages that building, tests and demo need
 
 PARTS ?= builds lint unit seeds system
 test: ## install what it needs, build and pass everything but test-vm
-	tools/install-deps build demo test lint $(filter vm,$(PARTS))
+	tools/install-deps build demo test lint deb $(filter vm,$(PARTS))
 	BUILD=$(BUILD) tests/run $(PARTS)
 
 check: ## the quick part of the tests: lint, unit and seeds
@@ -271,7 +271,7 @@ unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 # On this machine, not into a package, and where systemd runs.
 live = [ -n "$(DESTDIR)" ] || [ ! -d /run/systemd/system ] ||
 
-.PHONY: install uninstall demo
+.PHONY: install uninstall deb demo
 install: ## build and install into DESTDIR, PREFIX (/usr/local)
 	$(if $(DESTDIR),,[ ! -x /usr/bin/apt-get ] || tools/install-deps build)
 	$(MAKE) --no-print-directory all
@@ -294,6 +294,23 @@ uninstall: ## remove it, and what it keeps in the kernel
 		$(mandir)/snictld.8 $(completiondir)/snictl \
 		$(unitdir)/snictld.service
 	@$(live) systemctl daemon-reload
+
+# Version and what building needs are kept in one place, here and in
+# tools/dependencies. The package's own make gets nothing of this one's.
+DEB := $(BUILD)/deb/snictl
+deb: ## build the Debian package, and have lintian look at it: $(BUILD)/deb
+	tools/install-deps build deb
+	$(RM) -r $(BUILD)/deb
+	mkdir -p $(DEB)
+	cp -r --parents Makefile bpf cli userspace tools/systemd $(DEB)
+	cp -r tools/debian $(DEB)/debian
+	sed -i 's/@VERSION@/$(VERSION)/; s/@DATE@/$(shell date -Rr Makefile)/' \
+		$(DEB)/debian/changelog
+	sed -i "s/@BUILD@/$$(sed -n 's/^build: //p' tools/dependencies | \
+		sed 's/ /, /g')/" $(DEB)/debian/control
+	cd $(DEB) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u BUILD \
+		dpkg-buildpackage --build=binary --no-sign
+	lintian --fail-on error,warning $(BUILD)/deb/*.changes
 
 demo: ## show the main job in network namespaces; HOLD=1 keeps it up
 	@BUILD=$(BUILD) tools/demo/demo

@@ -15,11 +15,10 @@ setup_file() {
 	export ASAN_OPTIONS=detect_leaks=0
 	start_agent --workers 1
 	start_peer backend1 one
-	worker=$(snictl status --json | jq -e .agent.pid)
-	export worker
 }
 
 setup() {
+	worker=$(snictl status --json | jq -e .agent.pid)
 	# One flow beside those that fail, and those that are checked at last:
 	# a source that was not counted down would not have them.
 	routes <<-'END'
@@ -28,6 +27,13 @@ setup() {
 		route add a.test 198.51.100.11:443
 		route add bulk.test 198.51.100.11:444
 	END
+}
+
+# new_worker - an agent that has had no flow.
+new_worker() {
+	stop_agent
+	start_agent --workers 1
+	worker=$(snictl status --json | jq -e .agent.pid)
 }
 
 # fault SYSCALL ERROR... - with each error in turn.
@@ -141,6 +147,60 @@ END
 	fault splice ENOMEM EINTR
 }
 
+# They are kept: only a worker's first ones are made.
+@test "making pipes fails" {
+	local error
+	for error in EMFILE ENFILE; do
+		new_worker
+		fault pipe2 "$error"
+	done
+	for error in EPERM ENOMEM; do
+		new_worker
+		fault fcntl "$error"
+	done
+}
+
+@test "maps fail" {
+	fault bpf ENOMEM E2BIG
+}
+
+@test "waiting fails" {
+	fault poll ENOMEM EINTR
+}
+
 @test "logging fails" {
 	fault write EAGAIN EIO
+}
+
+# What cannot fail, or fails with nothing to be done about it; and what a thread
+# calls once, at its first malloc().
+HARMLESS='mmap|mprotect|munmap|close|getpid|gettid|clock_gettime|rt_sig[a-z]*|restart_syscall'
+
+@test "every system call between accept and the end of a flow has failed above" {
+	local call missing='' trace=$BATS_TEST_TMPDIR/trace
+	client <<-END
+		bulk = os.urandom(1 << 20)
+		strace = subprocess.Popen(
+		    ["strace", "-f", "-o", "$trace", "-p", "$worker"],
+		    stderr=subprocess.PIPE)
+		try:
+		    if b"attached" not in (said := strace.stderr.readline()):
+		        fail(f"strace: {said}")
+		    for name, data in ("a.test", b"some bytes"), ("bulk.test", bulk):
+		        c = connect("192.0.2.1").send(hello(name)).send(data).fin()
+		        while c.receive():
+		            pass
+		        c.close()
+		    wait_flows(0)
+		finally:
+		    strace.send_signal(signal.SIGINT)
+		    strace.communicate()
+	END
+	grep -q accept4 "$trace"
+	while read -r call; do
+		[[ $call =~ ^($HARMLESS)$ ]] ||
+			grep -q "^[[:blank:]]fault $call " "$BATS_TEST_FILENAME" ||
+			missing+=" $call"
+	done < <(sed -nE 's/^[0-9]+ +([a-z0-9_]+)\(.*/\1/p' "$trace" | sort -u)
+	[[ ! $missing ]] || fail "no fault is put into$missing"
 }

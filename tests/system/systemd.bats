@@ -54,12 +54,26 @@ in_cgroups() {
 	exec "$@"
 }
 
-@test "install, enable, add a route, fetch, kill -9, stop, boot again, fetch, uninstall" {
-	BUILD=$build run in_cgroups timeout 180 unshare --mount --pid --fork \
+# in_container PROGRAM - systemd/PROGRAM, with namespaces of its own.
+in_container() {
+	BUILD=$build run in_cgroups timeout 300 unshare --mount --pid --fork \
 		--kill-child --mount-proc \
-		"$BATS_TEST_DIRNAME/systemd/service" "$folder"
+		"$BATS_TEST_DIRNAME/systemd/$1" "$folder"
 	assert_success
+}
+
+@test "install, enable, add a route, fetch, kill -9, stop, boot again, fetch, uninstall" {
+	in_container service
 	assert_line --partial 'the service has started by itself'
 	assert_line --partial 'fetched: backend pbx.example.com 127.0.0.1'
 	assert_line --partial 'uninstalled'
+}
+
+@test "Debian package: install, upgrade with a connection open, remove, purge" {
+	[[ $(command -v dh) && $(command -v lintian) ]] ||
+		skip 'SKIP: no debhelper or lintian: the package was not built'
+	in_container package
+	assert_line --partial 'upgraded: a relayed connection ended'
+	assert_line --partial 'removed, but for the routes'
+	assert_line --partial 'purged'
 }
