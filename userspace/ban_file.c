@@ -97,9 +97,13 @@ static int read_set(struct reading *reading, char *line)
 	uint64_t value;
 
 	if (!bit || !name || list->set_count == ABI_BAN_SETS_MAX ||
-	    !ban_set_is_name(name) ||
+	    !ban_set_is_name(name) || ban_set_find(list, name) ||
 	    number_parse(bit, 1, ABI_BAN_SETS_MAX, &value))
 		return -EINVAL;
+	for (size_t i = 0; i < list->set_count; i++) {
+		if (list->sets[i].bit == value)
+			return -EINVAL;
+	}
 	snprintf(set->name, sizeof(set->name), "%s", name);
 	set->bit = (unsigned)value;
 	list->set_count++;
@@ -135,15 +139,34 @@ static int read_row(struct reading *reading, char *line)
 	return 0;
 }
 
+int ban_file_parse(char *text, uint64_t wall_ns, uint64_t now_ns,
+		   struct ban_list *ret_list, unsigned *ret_row)
+{
+	AUTO_BAN_LIST list = {0};
+	struct reading reading = {&list, wall_ns, now_ns};
+	unsigned row = 0;
+	char *line;
+
+	while ((line = strsep(&text, "\n"))) {
+		int status = read_row(&reading, line);
+
+		row++;
+		if (status) {
+			*ret_row = row;
+			return status;
+		}
+	}
+	*ret_list = list;
+	list = (struct ban_list){0};
+	return 0;
+}
+
 int ban_file_read(const struct paths *paths, struct ban_list *ret_list,
 		  struct error *error)
 {
 	AUTO_FREE char *name = ban_file_name(paths, NULL);
 	AUTO_STATE_TEXT text = {0};
-	AUTO_BAN_LIST list = {0};
-	struct reading reading = {&list, edge_wall_ns(), edge_now_ns()};
-	unsigned row = 0;
-	char *rest, *line;
+	unsigned row;
 	int status;
 
 	if (!name)
@@ -155,18 +178,12 @@ int ban_file_read(const struct paths *paths, struct ban_list *ret_list,
 	}
 	if (status)
 		return status == -EMEDIUMTYPE ? -EBADMSG : status;
-	for (rest = text.data; (line = strsep(&rest, "\n"));) {
-		row++;
-		status = read_row(&reading, line);
-		if (status)
-			return error_set(error, EXIT_FAILED, EBADMSG,
-					 "%s:%u: no row of a bans file: repair "
-					 "it, or move it away to begin without "
-					 "bans",
-					 name, row);
-	}
-	*ret_list = list;
-	list = (struct ban_list){0};
+	if (ban_file_parse(text.data, edge_wall_ns(), edge_now_ns(), ret_list,
+			   &row))
+		return error_set(error, EXIT_FAILED, EBADMSG,
+				 "%s:%u: no row of a bans file: repair it, or "
+				 "move it away to begin without bans",
+				 name, row);
 	return 0;
 }
 

@@ -10,6 +10,18 @@
 char *ban_file_name(const struct paths *paths, const char *set);
 
 /**
+ * ban_file_parse() - the rows, by clocks that are given.
+ * @text:     changed.
+ * @wall_ns:  CLOCK_REALTIME.
+ * @now_ns:   CLOCK_BOOTTIME at that moment.
+ * @ret_list: written only on success; also bans that are over.
+ * @ret_row:  written only on failure.
+ * Return: 0; -EINVAL; -ENOMEM.
+ */
+int ban_file_parse(char *text, uint64_t wall_ns, uint64_t now_ns,
+		   struct ban_list *ret_list, unsigned *ret_row);
+
+/**
  * ban_file_read() - all of it, also bans that are over.
  * @ret_list: an absent file is an empty one.
  * Return: as state_file_read(); -EBADMSG for a row that is none.

@@ -61,6 +61,17 @@ static const char *pin_name(char wish, enum edge_hook_kind kind, int index,
 	return name;
 }
 
+/* Others may take it away, with its qdisc. */
+static bool has_clsact(int index)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = index,
+		    .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = CLSACT_HANDLE,
+		    .priority = CLSACT_PRIORITY);
+
+	return !bpf_tc_query(&hook, &filter);
+}
+
 /* Whether the pin is of a link to this very interface, and not to one that
  * had its number before. */
 static bool is_alive(const struct store *store, const char *name,
@@ -73,7 +84,7 @@ static bool is_alive(const struct store *store, const char *name,
 	if (store_get(store, name, &pin))
 		return false;
 	if (kind == EDGE_HOOK_CLSACT)
-		return true;
+		return has_clsact(index);
 	/* The interface comes first in the links of TCX too. */
 	return !bpf_obj_get_info_by_fd(pin, &info, &size) &&
 	       info.xdp.ifindex == (__u32)index;
@@ -154,7 +165,6 @@ static int load_and_pin(const struct store *store)
 	struct edge_bpf *object;
 	int status;
 
-	libbpf_set_print(NULL);
 	object = edge_bpf__open();
 	if (!object)
 		return -errno;
@@ -294,7 +304,10 @@ static int attach(struct hooks *hooks, const struct interface *to, char wish)
 		return 0;
 	return error_set(hooks->error, EXIT_FAILED, status,
 			 "bans and limits cannot be enforced on %s: %s",
-			 to->name, strerror(-status));
+			 to->name,
+			 kind == EDGE_HOOK_CLSACT && status == -EINVAL
+				 ? "another filter at clsact has pref 1"
+				 : strerror(-status));
 }
 
 /* ---- sync --------------------------------------------------------------- */

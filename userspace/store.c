@@ -2,6 +2,7 @@
 #include "store.h"
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -432,6 +433,8 @@ static int attach_pins(struct store *store, const struct paths *paths,
 	char path[512], other[16];
 	int value;
 
+	/* What libbpf would print is the callers' to say. */
+	libbpf_set_print(NULL);
 	snprintf(path, sizeof(path), "%s/%s", paths->bpffs, STORE_PINS);
 	store->pins = openat(store->folder, STORE_PINS,
 			     O_RDONLY | O_DIRECTORY | O_CLOEXEC);
