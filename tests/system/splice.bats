@@ -171,6 +171,52 @@ while True:
 		wc -l)" 50
 }
 
+@test "STACK SILENCE: a RST that this host makes does not leave it" {
+	local port seq
+	mkfifo "$lab_path/run/silence"
+	: >"$lab_path/log/silence.log"
+	# TCP_REPAIR tells what number comes next.
+	lab_start --log silence.log client python3 -c '
+import os, sys
+sys.path.insert(0, os.environ["PYTHONPATH"])
+from peer import *
+c = connect("192.0.2.1").send(hello("a.test"))
+c.expect_backend("one")
+c.sock.setsockopt(6, 19, 1)
+c.sock.setsockopt(6, 20, 1)
+seq = c.sock.getsockopt(6, 21) & 0xffffffff
+c.sock.setsockopt(6, 19, -1)
+print("up", c.sock.getsockname()[1], seq, flush=True)
+open("'"$lab_path"'/run/silence").readline()
+c.exchange(b"still here")
+print("whole", flush=True)
+c.fin().expect_fin()
+'
+	wait_until grep -q ^up "$lab_path/log/silence.log"
+	wait_until all_spliced_of a.test 1
+	read -r _ port seq <"$lab_path/log/silence.log"
+	lab_exec router python3 -c '
+import socket, struct, sys
+port, seq = map(int, sys.argv[1:])
+ends = socket.inet_aton("192.0.2.1") + socket.inet_aton("192.0.2.10")
+def head(check):
+    return struct.pack("!HHIIBBHHH", 443, port, seq, 0, 5 << 4, 4, 0, check, 0)
+words = struct.unpack("!16H", ends + struct.pack("!HH", 6, 20) + head(0))
+total = sum(words)
+total = (total & 0xffff) + (total >> 16)
+total = (total & 0xffff) + (total >> 16)
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, 6)
+raw.bind(("192.0.2.1", 0))
+try:
+    raw.sendto(head(~total & 0xffff), ("192.0.2.10", 0))
+except OSError:
+    pass
+' "$port" "$seq"
+	echo >"$lab_path/run/silence"
+	wait_until grep -qx whole "$lab_path/log/silence.log"
+	wait_for_flow 'name=a.test datapath=splice end=closed'
+}
+
 @test "a firewall that follows connections does not stand in the way, nor does it keep them" {
 	lab_exec router nft -f - <<-'END'
 		table inet fw {
