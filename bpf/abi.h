@@ -383,7 +383,7 @@ enum abi_why {
 	ABI_WHY_ECN,	 /* nor the same of congestion notification */
 	ABI_WHY_MTU,	 /* one side's packets are too large for the other */
 	ABI_WHY_ROUTE,	 /* to itself, a tunnel, IPsec, a layer 3 device */
-	ABI_WHY_PATH,	 /* the client is much farther away than the backend */
+	ABI_WHY_PATH,	 /* a side would misjudge the way to the other */
 	ABI_WHY_MEMORY,	 /* the sockmap's share of TCP's memory is given away */
 	ABI_WHY_COUNT
 };
@@ -530,6 +530,9 @@ enum abi_splice_option {
 	ABI_SPLICE_ECN = 4
 };
 
+/* A round trip to a client up to this misleads no backend. */
+#define ABI_SPLICE_NEAR_US 2000
+
 /**
  * struct abi_splice_way - how packets from one side are made the other's.
  * @source, @destination: addresses and ports that they get.
@@ -579,6 +582,10 @@ struct abi_splice_way {
  * @mss:        by the backend's SYN-ACK.
  * @why:        enum abi_why, of ABORTED.
  * @end:        enum abi_splice_end, of CLOSED.
+ * @far_ms:     the round trip to a client that is far, which the backend is to
+ *              learn of by itself; else 0.
+ * @has_echo:   @echo is known: the timestamp echo of the first SYN-ACK.
+ * @cookie:     the backend answers with SYN cookies.
  * @way:        by enum abi_direction.
  */
 struct abi_splice {
@@ -596,9 +603,12 @@ struct abi_splice {
 	__u8 has_iss;
 	__u8 why;
 	__u8 end;
-	__u8 reserved[4];
+	__u16 far_ms;
+	__u8 has_echo;
+	__u8 cookie;
 	struct abi_splice_way way[2];
-	__u8 reserved_too[72];
+	__u32 echo;
+	__u8 reserved[68];
 };
 
 /* ---- splice_tuples: hash --------------------------------------------------

@@ -55,10 +55,11 @@
 /* NOP, NOP, timestamps, ten bytes: what all but a few packets begin with. */
 #define TIMESTAMPS_ALIGNED 0x0101080a
 #define MS_NS 1000000
-/* A round trip to the client that is no longer than this, or than so many
- * times the backend's own, does not change what the backend has measured. */
-#define PATH_US 2000
+/* A round trip that is no longer than ABI_SPLICE_NEAR_US, or than so many times
+ * the other side's, does not change what that one has measured. */
 #define PATH_TIMES 4
+/* Linux hides the options of a SYN in so many low bits of a cookie's TSval. */
+#define COOKIE_BITS 6
 /* tcp_sock.srtt_us counts eighths. */
 #define SRTT_UNIT 8
 /* The TCP header's fourth word: flags are its second byte. */
@@ -224,7 +225,7 @@ enum walk_task {
  * struct walk - over the options of one TCP header.
  * @header: the header, from its first byte.
  * @at, @end: offsets in it.
- * @way:    for TRANSLATE, what is added.
+ * @tsval, @tsecr, @ack: for TRANSLATE, what is added; for READ, found.
  * @keep:   for STRIP, enum abi_splice_option; for READ, what was found.
  */
 struct walk {
@@ -239,7 +240,6 @@ struct walk {
 	__u32 tsecr;
 	__u32 ack;
 	__u32 keep;
-	__u32 found_tsval;
 	__u32 found_mss;
 };
 
@@ -247,6 +247,8 @@ static __always_inline __u32 get_word(struct walk *walk, __u32 at)
 {
 	__u8 *byte = walk->header.byte;
 
+	/* One register: what the verifier sees checked is what is used. */
+	asm volatile("" : "+r"(at));
 	if (at > TCP_HEADER_MAX - 4)
 		return 0;
 	return (__u32)byte[at] << 24 | (__u32)byte[at + 1] << 16 |
@@ -258,6 +260,7 @@ static __always_inline void add_word(struct walk *walk, __u32 at, __u32 more)
 	__u32 sum = get_word(walk, at) + more;
 	__u8 *byte = walk->header.byte;
 
+	asm volatile("" : "+r"(at));
 	if (at > TCP_HEADER_MAX - 4)
 		return;
 	byte[at] = (__u8)(sum >> 24);
@@ -287,7 +290,8 @@ static __always_inline void option_read(struct walk *walk, __u32 at, __u8 kind,
 {
 	if (kind == OPTION_TIMESTAMPS && length == 10) {
 		walk->keep |= ABI_SPLICE_TIMESTAMPS;
-		walk->found_tsval = get_word(walk, at + 2);
+		walk->tsval = get_word(walk, at + 2);
+		walk->tsecr = get_word(walk, at + 6);
 	} else if (kind == OPTION_SACK_PERMITTED) {
 		walk->keep |= ABI_SPLICE_SACK;
 	} else if (kind == OPTION_MSS && length == 4) {
@@ -353,6 +357,23 @@ static __always_inline bool walk_load(struct __sk_buff *skb, __u32 l4,
 static __always_inline void walk_options(struct walk *walk)
 {
 	bpf_loop(TCP_OPTIONS_MAX, option_step, walk, 0);
+}
+
+/* Put back a TCP header that was changed; @old is what it was. */
+static __always_inline int walk_store(struct __sk_buff *skb, __u32 l4,
+				      __u32 length, struct walk *walk,
+				      __u32 *old)
+{
+	__s64 diff =
+		bpf_csum_diff((__be32 *)old, TCP_HEADER_MAX,
+			      (__be32 *)walk->header.word, TCP_HEADER_MAX, 0);
+
+	if (length < sizeof(struct tcphdr) || length > TCP_HEADER_MAX ||
+	    bpf_skb_store_bytes(skb, l4, walk->header.byte, length, 0))
+		return -1;
+	return (int)bpf_l4_csum_replace(
+		skb, l4 + __builtin_offsetof(struct tcphdr, check), 0,
+		(__u32)diff, 0);
 }
 
 /* ---- the flip ------------------------------------------------------------ */
@@ -472,20 +493,26 @@ static __always_inline enum abi_why judge_bytes(struct abi_splice *splice,
 }
 
 /*
- * The backend has measured the way to this host. A congestion control that
- * takes the shortest round trip for the length of the pipe goes on as if the
- * client were as near: a download by BBR over 20 ms took 11 s instead of
- * 0.46 s. So such flows are left to the relay.
+ * Each side has measured the way to this host, and will meet the way to the
+ * other side. A congestion control that takes the shortest round trip for the
+ * length of the pipe is misled: a download by BBR over 20 ms took 11 s instead
+ * of 0.46 s. The backend was kept from measuring where the client is far, see
+ * hide_path(); a client has measured before anything is known of it.
  */
-static __always_inline enum abi_why judge_path(struct tcp_sock *client,
+static __always_inline enum abi_why judge_path(const struct abi_splice *splice,
+					       struct tcp_sock *client,
 					       struct tcp_sock *backend)
 {
-	__u32 far = client->srtt_us, near = backend->srtt_us;
+	__u32 to_client = client->srtt_us, to_backend = backend->srtt_us;
+	__u32 near = ABI_SPLICE_NEAR_US * SRTT_UNIT;
 
 	/* Behind SYN cookies nothing is measured. */
-	return !far || (far > PATH_US * SRTT_UNIT && far / PATH_TIMES > near)
-		       ? ABI_WHY_PATH
-		       : ABI_WHY_NONE;
+	if (!to_client ||
+	    (to_client > near && to_client / PATH_TIMES > to_backend &&
+	     !splice->far_ms) ||
+	    (to_backend > near && to_backend / PATH_TIMES > to_client))
+		return ABI_WHY_PATH;
+	return ABI_WHY_NONE;
 }
 
 /* The clocks of the timestamps: each side goes on from what it has seen of
@@ -555,7 +582,7 @@ static __noinline int flip(struct __sk_buff *skb, __u32 index, __u32 ack,
 			if (!why)
 				why = judge_routes(splice, client, backend);
 			if (!why)
-				why = judge_path(client, backend);
+				why = judge_path(splice, client, backend);
 			if (!why)
 				join(splice, client, backend, ack, tsval);
 		}
@@ -755,7 +782,7 @@ static __noinline int forward(struct __sk_buff *skb, __u32 index, __u32 from,
 	struct tcphdr *tcp = (void *)walk.header.byte;
 	__u32 old[TCP_HEADER_MAX / 4] = {}, length, payload;
 	const struct abi_splice_way *way;
-	__s64 addresses, diff;
+	__s64 addresses;
 	__u32 seq, ack;
 
 	if (!splice || from > 1 || l4 > 128 ||
@@ -786,14 +813,10 @@ static __noinline int forward(struct __sk_buff *skb, __u32 index, __u32 from,
 	addresses = rewrite_ip(skb, splice, way);
 	if (addresses < 0)
 		return TC_ACT_SHOT;
-	diff = bpf_csum_diff((__be32 *)old, sizeof(old),
-			     (__be32 *)walk.header.word, sizeof(old), 0);
-	if (length < sizeof(*tcp) || length > TCP_HEADER_MAX ||
-	    bpf_skb_store_bytes(skb, l4, walk.header.byte, length, 0))
-		return TC_ACT_SHOT;
-	l4 += __builtin_offsetof(struct tcphdr, check);
-	if (bpf_l4_csum_replace(skb, l4, 0, (__u32)diff, 0) ||
-	    bpf_l4_csum_replace(skb, l4, 0, (__u32)addresses, BPF_F_PSEUDO_HDR))
+	if (walk_store(skb, l4, length, &walk, old) ||
+	    bpf_l4_csum_replace(skb,
+				l4 + __builtin_offsetof(struct tcphdr, check),
+				0, (__u32)addresses, BPF_F_PSEUDO_HDR))
 		return TC_ACT_SHOT;
 	return bpf_redirect_neigh(way->interface, 0, 0, 0);
 }
@@ -820,16 +843,24 @@ find_splice(const struct packet *p, __u32 *ret_index, __u32 *ret_side)
 	return splice;
 }
 
-/* What the backend's SYN-ACK says. */
+/*
+ * What the backend's SYN-ACK says. Of the two that a doubled SYN draws, see
+ * send_twice(), the stack gets the second: if that echoes the first SYN's
+ * timestamp, the backend remembers it, else its answers are SYN cookies.
+ *
+ * Return: it is to be dropped.
+ */
 static __noinline int read_answer(struct __sk_buff *skb, __u32 index, __u32 l4,
 				  __u32 length)
 {
 	struct abi_splice *splice = bpf_map_lookup_elem(&splices, &index);
 	struct walk walk = {.task = WALK_READ};
 	struct tcphdr *tcp = (void *)walk.header.byte;
+	__u32 old[TCP_HEADER_MAX / 4] = {};
 
-	if (!splice || !walk_load(skb, l4, length, &walk))
+	if (!splice || l4 > 128 || !walk_load(skb, l4, length, &walk))
 		return 0;
+	__builtin_memcpy(old, walk.header.byte, sizeof(old));
 	walk_options(&walk);
 	if (tcp->ece && !tcp->cwr)
 		walk.keep |= ABI_SPLICE_ECN;
@@ -838,7 +869,23 @@ static __noinline int read_answer(struct __sk_buff *skb, __u32 index, __u32 l4,
 		      : splice->family == AF_INET ? 536
 						  : 1220;
 	splice->answered = (__u8)walk.keep;
-	return 0;
+	if (!splice->far_ms)
+		return 0;
+	if (!splice->has_echo) {
+		splice->echo = walk.tsecr;
+		splice->has_echo = 1;
+		return 1;
+	}
+	splice->cookie = walk.tsecr != splice->echo;
+	if (splice->cookie)
+		return 0;
+	/* The stack knows only of its own, the next one. */
+	walk.at = sizeof(*tcp);
+	walk.task = WALK_TRANSLATE;
+	walk.tsval = 0;
+	walk.tsecr = 1;
+	walk_options(&walk);
+	return walk_store(skb, l4, length, &walk, old);
 }
 
 static __noinline int read_tsval(struct __sk_buff *skb, __u32 l4, __u32 length,
@@ -850,7 +897,7 @@ static __noinline int read_tsval(struct __sk_buff *skb, __u32 l4, __u32 length,
 	if (!walk_load(skb, l4, length, &walk))
 		return 0;
 	walk_options(&walk);
-	return (int)walk.found_tsval;
+	return (int)walk.tsval;
 }
 
 SEC("tc")
@@ -876,7 +923,8 @@ int splice_in(struct __sk_buff *skb)
 	if (state == ABI_SPLICE_ARMED && side == ABI_FROM_BACKEND && is_ack &&
 	    !rst && splice->has_iss) {
 		if (syn) {
-			read_answer(skb, index, p.l4, length);
+			if (read_answer(skb, index, p.l4, length))
+				return TC_ACT_SHOT;
 		} else if (ack == splice->iss + 1 + splice->sent) {
 			tsval = (__u32)read_tsval(skb, p.l4, length, index);
 			flip(skb, index, ack, tsval);
@@ -889,7 +937,8 @@ int splice_in(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	}
 	if (state == ABI_SPLICE_SPLICED || state == ABI_SPLICE_CLOSED) {
-		if (p.hops <= 1 || p.fragment)
+		/* A SYN-ACK that comes late was for the agent. */
+		if (p.hops <= 1 || p.fragment || (syn && is_ack))
 			return TC_ACT_SHOT;
 		return forward(skb, index, side, p.l4);
 	}
@@ -904,7 +953,6 @@ static __noinline int offer(struct __sk_buff *skb, __u32 index, __u32 l4,
 	struct abi_splice *splice = bpf_map_lookup_elem(&splices, &index);
 	struct walk walk = {.task = WALK_STRIP};
 	__u32 old[TCP_HEADER_MAX / 4] = {};
-	__s64 diff;
 
 	if (!splice || l4 > 128 || !walk_load(skb, l4, length, &walk))
 		return 0;
@@ -914,14 +962,56 @@ static __noinline int offer(struct __sk_buff *skb, __u32 index, __u32 l4,
 	walk.header.word[FLAGS_WORD] &= ~bpf_htonl(FLAG_ECE_CWR);
 	if (splice->offered & ABI_SPLICE_ECN)
 		walk.header.word[FLAGS_WORD] |= bpf_htonl(FLAG_ECE_CWR);
-	diff = bpf_csum_diff((__be32 *)old, sizeof(old),
-			     (__be32 *)walk.header.word, sizeof(old), 0);
-	if (length < sizeof(struct tcphdr) || length > TCP_HEADER_MAX ||
-	    bpf_skb_store_bytes(skb, l4, walk.header.byte, length, 0))
+	return walk_store(skb, l4, length, &walk, old);
+}
+
+static __noinline int add_tsval(struct __sk_buff *skb, __u32 l4, __u32 length,
+				__u32 more)
+{
+	struct walk walk = {.task = WALK_TRANSLATE, .tsval = more};
+	__u32 old[TCP_HEADER_MAX / 4] = {};
+
+	if (l4 > 128 || !walk_load(skb, l4, length, &walk))
 		return 0;
-	bpf_l4_csum_replace(skb, l4 + __builtin_offsetof(struct tcphdr, check),
-			    0, (__u32)diff, 0);
-	return 0;
+	__builtin_memcpy(old, walk.header.byte, sizeof(old));
+	walk_options(&walk);
+	return walk_store(skb, l4, length, &walk, old);
+}
+
+/*
+ * A SYN that came twice is not measured by (Karn's rule, RFC 6298 section 3).
+ * The first is a millisecond older, so that read_answer() sees which of them
+ * the backend has in mind. It comes through splice_out() by itself.
+ */
+static __always_inline void send_twice(struct __sk_buff *skb, __u32 l4,
+				       __u32 length)
+{
+	add_tsval(skb, l4, length, (__u32)-1);
+	bpf_clone_redirect(skb, skb->ifindex, 0);
+	add_tsval(skb, l4, length, 1);
+}
+
+/*
+ * Timestamps that come back measure the way too. Where there is none, nothing
+ * is measured, but in those of SYN cookies the backend finds its options: there
+ * it measures too much, which all congestion controls forget at once. Others
+ * would not do, for Linux 6.15 and later want one that it has sent.
+ */
+static __noinline int hide_path(struct __sk_buff *skb, __u32 index, __u32 l4,
+				__u32 length)
+{
+	struct abi_splice *splice = bpf_map_lookup_elem(&splices, &index);
+	struct walk walk = {};
+	__u32 old[TCP_HEADER_MAX / 4] = {}, *word = walk.header.word, far;
+
+	if (!splice || l4 > 128 || length < sizeof(struct tcphdr) + 12 ||
+	    !walk_load(skb, l4, length, &walk) ||
+	    word[5] != bpf_htonl(TIMESTAMPS_ALIGNED))
+		return 0;
+	__builtin_memcpy(old, walk.header.byte, sizeof(old));
+	far = ((splice->far_ms >> COOKIE_BITS) + 1) << COOKIE_BITS;
+	word[7] = splice->cookie ? bpf_htonl(bpf_ntohl(word[7]) - far) : 0;
+	return walk_store(skb, l4, length, &walk, old);
 }
 
 SEC("tc")
@@ -929,7 +1019,8 @@ int splice_out(struct __sk_buff *skb)
 {
 	struct packet p = {};
 	struct abi_splice *splice;
-	__u32 index = 0, side = 0, state;
+	__u32 index = 0, side = 0, state, length;
+	bool is_first;
 	struct tcphdr *tcp;
 
 	/* Forwarded, by the splice or by others. */
@@ -946,10 +1037,18 @@ int splice_out(struct __sk_buff *skb)
 	if (state == ABI_SPLICE_FLIPPING || state == ABI_SPLICE_SPLICED ||
 	    (state == ABI_SPLICE_CLOSED && !tcp->syn))
 		return TC_ACT_SHOT;
-	if (state == ABI_SPLICE_ARMED && side == ABI_FROM_BACKEND && tcp->syn) {
+	if (state != ABI_SPLICE_ARMED || side != ABI_FROM_BACKEND)
+		return TC_ACT_UNSPEC;
+	length = tcp->doff * 4;
+	if (tcp->syn) {
+		is_first = !splice->has_iss;
 		splice->iss = bpf_ntohl(tcp->seq);
 		splice->has_iss = 1;
-		offer(skb, index, p.l4, tcp->doff * 4);
+		offer(skb, index, p.l4, length);
+		if (splice->far_ms && is_first)
+			send_twice(skb, p.l4, length);
+	} else if (splice->far_ms) {
+		hide_path(skb, index, p.l4, length);
 	}
 	return TC_ACT_UNSPEC;
 }

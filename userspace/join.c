@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/param.h>
 #include <sys/socket.h>
 #include "addr.h"
 #include "cleanup.h"
@@ -108,6 +109,8 @@ static int join_options(const struct flow *flow, int fd,
 	if (info.tcpi_options & TCPI_OPT_ECN)
 		slot->offered |= ABI_SPLICE_ECN;
 	slot->received = (__u32)info.tcpi_bytes_received;
+	if (info.tcpi_rtt > ABI_SPLICE_NEAR_US)
+		slot->far_ms = (__u16)MIN(info.tcpi_rtt / 1000 + 1, UINT16_MAX);
 	return setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &mss, sizeof(mss))
 		       ? -errno
 		       : 0;

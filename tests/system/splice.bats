@@ -171,6 +171,52 @@ while True:
 		wc -l)" 50
 }
 
+@test "STACK SILENCE: a RST that this host makes does not leave it" {
+	local port seq
+	mkfifo "$lab_path/run/silence"
+	: >"$lab_path/log/silence.log"
+	# TCP_REPAIR tells what number comes next.
+	lab_start --log silence.log client python3 -c '
+import os, sys
+sys.path.insert(0, os.environ["PYTHONPATH"])
+from peer import *
+c = connect("192.0.2.1").send(hello("a.test"))
+c.expect_backend("one")
+c.sock.setsockopt(6, 19, 1)
+c.sock.setsockopt(6, 20, 1)
+seq = c.sock.getsockopt(6, 21) & 0xffffffff
+c.sock.setsockopt(6, 19, -1)
+print("up", c.sock.getsockname()[1], seq, flush=True)
+open("'"$lab_path"'/run/silence").readline()
+c.exchange(b"still here")
+print("whole", flush=True)
+c.fin().expect_fin()
+'
+	wait_until grep -q ^up "$lab_path/log/silence.log"
+	wait_until all_spliced_of a.test 1
+	read -r _ port seq <"$lab_path/log/silence.log"
+	lab_exec router python3 -c '
+import socket, struct, sys
+port, seq = map(int, sys.argv[1:])
+ends = socket.inet_aton("192.0.2.1") + socket.inet_aton("192.0.2.10")
+def head(check):
+    return struct.pack("!HHIIBBHHH", 443, port, seq, 0, 5 << 4, 4, 0, check, 0)
+words = struct.unpack("!16H", ends + struct.pack("!HH", 6, 20) + head(0))
+total = sum(words)
+total = (total & 0xffff) + (total >> 16)
+total = (total & 0xffff) + (total >> 16)
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, 6)
+raw.bind(("192.0.2.1", 0))
+try:
+    raw.sendto(head(~total & 0xffff), ("192.0.2.10", 0))
+except OSError:
+    pass
+' "$port" "$seq"
+	echo >"$lab_path/run/silence"
+	wait_until grep -qx whole "$lab_path/log/silence.log"
+	wait_for_flow 'name=a.test datapath=splice end=closed'
+}
+
 @test "a firewall that follows connections does not stand in the way, nor does it keep them" {
 	lab_exec router nft -f - <<-'END'
 		table inet fw {
@@ -313,17 +359,50 @@ banned() {
 	done
 }
 
-@test "a client far away is relayed: no congestion control of the backend is misled" {
+# far ADDRESS - a flow of a client who is 20 ms away, spliced; what the backend
+# knows of it is in $output.
+far() {
+	: >"$lab_path/log/far.log"
+	lab_start --log far.log client python3 -c '
+import os, sys
+sys.path.insert(0, os.environ["PYTHONPATH"])
+from peer import *
+c = connect("'"$1"'").send(hello("a.test" if "." in "'"$1"'" else "six.test"))
+c.expect_backend("one")
+c.exchange(b"x" * 50000)
+print("up", flush=True)
+c.sock.recv(1)
+'
+	wait_until grep -qx up "$lab_path/log/far.log"
+	run -0 lab_exec backend1 ss -Hotin state established sport = :443
+	lab_stop "$started"
+	wait_until serves_nobody backend1
+}
+
+@test "a backend measures the way to a client far away, not that to the router" {
+	local address cookies timestamps
 	lab_up --backends 1 --impair client 'delay=10 seed=1'
 	start_agent --datapath splice
-	routes <<<'route add traffic.test 198.51.100.11:443'
-	traffic_serve backend1 --expect-name traffic.test
-	traffic_connect --to 192.0.2.1:443 --name traffic.test --shape down \
-		--connections 2 --size 100000
-	run -0 counter relayed.long-path
-	assert_output 2
-	wait_until serves_nobody backend1
-	traffic_check backend1
+	start_peer backend1 one
+	routes <<-'END'
+		route add a.test 198.51.100.11:443
+		route add six.test [2001:db8:2::11]:443
+	END
+	for timestamps in 0 1; do
+		lab_exec client sysctl -qw net.ipv4.tcp_timestamps=$timestamps
+		for address in 192.0.2.1 2001:db8:1::1; do
+			far $address
+			assert_output --regexp ' minrtt:(1[5-9]|[2-9][0-9])'
+		done
+	done
+	# In the timestamps of SYN cookies are the options.
+	lab_exec backend1 sysctl -qw net.ipv4.tcp_syncookies=2
+	for address in 192.0.2.1 2001:db8:1::1; do
+		far $address
+		assert_output --regexp ' minrtt:(1[5-9]|[2-9][0-9])'
+		assert_output --regexp ' ts sack .* wscale:[1-9]'
+	done
+	assert_equal "$(flow_line 'datapath=splice' | wc -l)" 6
 }
 
 @test "kill -9 of the agent: flows go on, the next agent finds them" {
