@@ -19,23 +19,21 @@
 
 /*
  * Before 6.16 segments were lost or sent twice when the socket that they were
- * redirected to was full. 6.12.34 has the fix, and so have 6.6.94 and 6.1.142;
- * but 6.1.192 still warns in inet_sock_destruct() that it has lost count of a
- * socket's memory (one in some thousand connections of tests/vm), and nobody
- * has tried 6.6.
+ * redirected to was full. Stable series have the fix
+ * (6.1.142, 6.6.94, 6.12.34); but 6.1.192 and 6.12.117 warn in
+ * inet_sock_destruct(), called by sk_psock_destroy(), that they have lost count
+ * of a socket's memory: one in some thousand connections of tests/vm.
  */
 int sockmap_check_release(const char *release, struct error *error)
 {
-	unsigned major, minor, patch = 0;
+	unsigned major, minor;
 
-	if (sscanf(release, "%u.%u.%u", &major, &minor, &patch) < 2 ||
-	    major > 6 ||
-	    (major == 6 && (minor >= 16 || (minor == 12 && patch >= 34))))
+	if (sscanf(release, "%u.%u", &major, &minor) != 2 || major > 6 ||
+	    (major == 6 && minor >= 16))
 		return 0;
 	return error_set(error, EXIT_FAILED, EOPNOTSUPP,
-			 "it needs Linux 6.16, or 6.12.34 of that series; a "
-			 "sockmap of Linux %u.%u loses data, or upsets the "
-			 "kernel",
+			 "it needs Linux 6.16; a sockmap of Linux %u.%u loses "
+			 "data, or upsets the kernel",
 			 major, minor);
 }
 

@@ -28,6 +28,7 @@
  * @signals:  blocked at all times, and waited for.
  * @told:     SIGTERM or SIGINT has come.
  * @ready_ns: when the worker was seen to serve; 0: not yet.
+ * @looked_ns: when its heart was looked at last.
  */
 struct supervisor {
 	const struct worker_options *options;
@@ -36,6 +37,7 @@ struct supervisor {
 	pid_t worker;
 	bool told;
 	uint64_t ready_ns;
+	uint64_t looked_ns;
 };
 
 static int supervisor_open(struct supervisor *supervisor)
@@ -112,14 +114,19 @@ static bool supervisor_is_hung(const struct supervisor *supervisor,
 static void supervisor_look(struct supervisor *supervisor)
 {
 	uint64_t now_ns = agent_now_ns();
+	uint64_t pause_ns = now_ns - supervisor->looked_ns;
 
+	supervisor->looked_ns = now_ns;
 	if (!atomic_load(&supervisor->heart->serves))
 		return;
 	if (!supervisor->ready_ns) {
 		supervisor->ready_ns = now_ns;
 		notify_send("READY=1");
 	}
-	if (!supervisor_is_hung(supervisor, now_ns)) {
+	/* Who has been stopped himself, with all of the machine or of the
+	 * service, gives the worker time to show itself. */
+	if (pause_ns > HEART_HUNG_NS / 2 ||
+	    !supervisor_is_hung(supervisor, now_ns)) {
 		notify_send("WATCHDOG=1");
 		return;
 	}
