@@ -37,6 +37,8 @@ class Contender:
     datapath: str = ""  # of snictld
     build: str = BUILD  # where snictl and snictld are
     hooks: bool = False  # costs others something: runs in its own turns only
+    basics: bool = False  # takes part in the basic variants only
+    asked: bool = False  # takes part only when asked for by name
     most_flows: int = 1 << 20
     change: str = ""  # how a route is changed at run time
     http: int = 0  # where it listens for HTTP; 0: nowhere
@@ -109,6 +111,7 @@ CONTENDERS = [
         package="sniproxy",
         config="sniproxy.conf",
         argv=["sniproxy", "-f", "-c", "@CONFIG@", "-n", "@NOFILE@"],
+        basics=True,
     ),
     Contender(
         "sslh",
@@ -117,6 +120,7 @@ CONTENDERS = [
         package="sslh",
         config="sslh.cfg",
         argv=["sslh-select", "-F@CONFIG@"],
+        basics=True,
         most_flows=500,
     ),
     Contender(
@@ -139,7 +143,10 @@ CONTENDERS = [
         datapath="splice",
         hooks=True,
     ),
-    Contender("auto", "snictld auto", proxy="v2", port=7013, datapath="auto"),
+    # Which is the relay, as long as no other is better everywhere.
+    Contender(
+        "auto", "snictld auto", proxy="v2", port=7013, datapath="auto", asked=True
+    ),
 ]
 
 

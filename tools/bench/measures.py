@@ -45,6 +45,7 @@ class Measure:
     sample: Callable
     topologies: tuple = ("routed",)
     quick: tuple = ()  # variants of the quick run
+    basics: tuple = ()  # those that all take part in; (): all variants
     elsewhere: tuple = ()  # variants on the other topologies
     takes_part: Callable = lambda contender: True
     fresh: bool = False
@@ -52,6 +53,7 @@ class Measure:
     seconds: float = 1.0  # of a sample, times the run's own factor
     rounds: int = 0  # at most; 0: as the run says
     claim: bool = True  # False: reported, nothing is claimed from it
+    alone: bool = True  # False: foreign load does not matter
 
 
 def finish(figures, **metrics):
@@ -453,6 +455,7 @@ MEASURES = [
         BULK,
         sample_bulk,
         quick=("down-8",),
+        basics=("down-1", "down-8", "down-64"),
         elsewhere=("down-8",),
         topologies=("routed", "one-armed", "local"),
         seconds=0.3,
@@ -484,6 +487,7 @@ MEASURES = [
         ("low", "medium"),
         sample_latency,
         quick=("low",),
+        basics=("low",),
         elsewhere=("low",),
         topologies=("routed", "one-armed", "local"),
         seconds=0.4,
@@ -495,6 +499,7 @@ MEASURES = [
         ("contended",),
         sample_latency,
         seconds=0.4,
+        rounds=2,
         claim=False,
     ),
     Measure(
@@ -542,6 +547,8 @@ MEASURES = [
         topologies=("far",),
         elsewhere=("bbr", "cubic", "reno"),
         takes_part=lambda c: c.name in ("forward", "haproxy", "relay", "splice"),
+        # The path takes the time; and its wire is a process, a foreign one.
+        alone=False,
     ),
     Measure(
         "flood",
@@ -550,6 +557,7 @@ MEASURES = [
         ("100000",),
         sample_flood,
         takes_part=lambda c: c.name in ("haproxy", "nginx", "relay", "splice"),
+        rounds=2,
         claim=False,
     ),
     Measure(
@@ -562,6 +570,7 @@ MEASURES = [
         takes_part=lambda contender: contender.port,
         fresh=True,
         starts=True,
+        rounds=3,
     ),
     Measure(
         "change",

@@ -104,7 +104,7 @@ class Topology:
             )
             return
         begin = time.monotonic()
-        names = self.participants(measure)
+        names = self.participants(measure, variant)
         if not measure.fresh:
             for name in list(names):
                 if not self.sample(measure, variant, name, None, None):
@@ -126,11 +126,15 @@ class Topology:
             f"{time.monotonic() - begin:6.1f} s"
         )
 
-    def participants(self, measure):
+    def participants(self, measure, variant):
+        basic = self.lab.topology == "routed" and variant in (
+            measure.basics or measure.variants
+        )
         return [
             name
             for name, running in self.running.items()
             if measure.takes_part(running.contender)
+            and (basic or not running.contender.basics)
         ]
 
     def sample(self, measure, variant, name, number, half):
@@ -155,7 +159,8 @@ class Topology:
                 return False
             if warm_up:
                 return True
-            quiet = figures["foreign"] <= threshold and not short
+            alone = figures["foreign"] <= threshold or not measure.alone
+            quiet = alone and not short
             if not quiet:
                 self.run.thrown_away += 1
             if quiet:
