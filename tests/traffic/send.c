@@ -82,17 +82,19 @@ static int next_segment(struct loop *loop, struct flow *flow,
 	return count;
 }
 
-static void count_sent(struct loop *loop, struct flow *flow, size_t sent)
+/* @begun_ns: before the call that sent it: whoever was to answer may have done
+ * so before that call was over. */
+static void count_sent(struct loop *loop, struct flow *flow, size_t sent,
+		       int64_t begun_ns)
 {
 	size_t left = flow->out_length - flow->out_done;
 	size_t preface = sent < left ? sent : left;
-	int64_t now = clock_ns();
 
 	flow->out_done += preface;
 	flow->sent += sent - preface;
 	loop->report.bytes_sent += sent - preface;
-	flow->progress_ns = now;
-	flow->asked_ns = now;
+	flow->progress_ns = begun_ns;
+	flow->asked_ns = begun_ns;
 	flow->paced = false;
 	if (flow->out && flow->out_done == flow->out_length) {
 		free(flow->out);
@@ -117,6 +119,7 @@ bool flow_send(struct loop *loop, struct flow *flow)
 	struct iovec pieces[2];
 	struct msghdr message = {.msg_iov = pieces};
 	size_t turn = 0;
+	int64_t begun_ns;
 	ssize_t sent;
 	int flags;
 
@@ -132,13 +135,14 @@ bool flow_send(struct loop *loop, struct flow *flow)
 					(flow->out && loop->options->segment)
 				? MSG_NOSIGNAL | MSG_EOR
 				: MSG_NOSIGNAL;
+		begun_ns = clock_ns();
 		sent = sendmsg(flow->fd, &message, flags);
 		if (sent < 0) {
 			send_failed(loop, flow);
 			break;
 		}
 		turn += (size_t)sent;
-		count_sent(loop, flow, (size_t)sent);
+		count_sent(loop, flow, (size_t)sent, begun_ns);
 	}
 	return false;
 }
