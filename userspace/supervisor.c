@@ -27,7 +27,7 @@
  * struct supervisor - the main process.
  * @signals:  blocked at all times, and waited for.
  * @told:     SIGTERM or SIGINT has come.
- * @ready_ns: when the worker was seen to serve; 0: not yet.
+ * @ready:    the worker was seen to serve, and the service manager told.
  * @looked_ns: when its heart was looked at last.
  */
 struct supervisor {
@@ -36,7 +36,7 @@ struct supervisor {
 	sigset_t signals;
 	pid_t worker;
 	bool told;
-	uint64_t ready_ns;
+	bool ready;
 	uint64_t looked_ns;
 };
 
@@ -84,7 +84,7 @@ static int supervisor_start(struct supervisor *supervisor)
 	pid_t self = getpid();
 
 	atomic_store(&supervisor->heart->serves, false);
-	supervisor->ready_ns = 0;
+	supervisor->ready = false;
 	supervisor->worker = supervisor_fork();
 	if (supervisor->worker < 0)
 		return -errno;
@@ -119,8 +119,8 @@ static void supervisor_look(struct supervisor *supervisor)
 	supervisor->looked_ns = now_ns;
 	if (!atomic_load(&supervisor->heart->serves))
 		return;
-	if (!supervisor->ready_ns) {
-		supervisor->ready_ns = now_ns;
+	if (!supervisor->ready) {
+		supervisor->ready = true;
 		notify_send("READY=1");
 	}
 	/* Who has been stopped himself, with all of the machine or of the

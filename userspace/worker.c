@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "worker.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -172,11 +171,12 @@ int worker_run(const struct worker_options *options, struct heart *heart)
 {
 	static struct worker worker;
 	struct error error = {0};
+	int result = inherit_open();
 
 	worker.agent.heart = heart;
-	if (inherit_open()) {
+	if (result) {
 		log_say(LOG_LEVEL_ERROR, "cannot read /proc/self/fd: %s",
-			strerror(errno));
+			strerror(-result));
 		return EXIT_FAILED;
 	}
 	worker.polls[WORKER_SIGNAL] =
