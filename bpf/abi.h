@@ -46,6 +46,10 @@
 #define ABI_TARGETS_MAX 8
 #define ABI_TRUSTED_MAX 8
 #define ABI_LISTENERS_MAX 256
+/* Interfaces with an edge-hook of their own. */
+#define ABI_HOOKS_MAX 64
+/* IFNAMSIZ of linux/if.h, with the NUL. */
+#define ABI_INTERFACE_SIZE 16
 #define ABI_ROUTE_STATS_MAX 65536
 #define ABI_BANS_MAX 1048576
 /* Of IPv6; IPv4 has 33. */
@@ -153,10 +157,6 @@ enum abi_setting {
 	ABI_SETTING_COUNT
 };
 
-struct abi_settings {
-	__u64 value[32];
-};
-
 enum abi_log {
 	ABI_LOG_OFF,
 	ABI_LOG_TEXT,
@@ -167,6 +167,26 @@ enum abi_edge_hook {
 	ABI_EDGE_AUTO,
 	ABI_EDGE_XDP,
 	ABI_EDGE_TC
+};
+
+/**
+ * struct abi_hook - what an interface has instead of ABI_SET_EDGE_HOOK.
+ * @interface: its name, NUL-terminated, whether it is there or not.
+ * @hook:      enum abi_edge_hook.
+ */
+struct abi_hook {
+	char interface[ABI_INTERFACE_SIZE];
+	__u32 hook;
+};
+
+/**
+ * struct abi_settings - all of them.
+ * @value: by enum abi_setting.
+ * @hook:  by name; one without a name ends them.
+ */
+struct abi_settings {
+	__u64 value[32];
+	struct abi_hook hook[ABI_HOOKS_MAX];
 };
 
 /* ---- listeners: hash --------------------------------------------------- */
@@ -771,7 +791,8 @@ struct abi_edge_counts {
 _Static_assert(sizeof(struct abi_endpoint) == 20, "abi_endpoint");
 _Static_assert(sizeof(struct abi_prefix) == 20, "abi_prefix");
 _Static_assert(sizeof(struct abi_meta) == 120, "abi_meta");
-_Static_assert(sizeof(struct abi_settings) == 256, "abi_settings");
+_Static_assert(sizeof(struct abi_hook) == 20, "abi_hook");
+_Static_assert(sizeof(struct abi_settings) == 1536, "abi_settings");
 _Static_assert(ABI_SETTING_COUNT <= 32, "abi_settings");
 _Static_assert(sizeof(struct abi_listener) == 336, "abi_listener");
 _Static_assert(sizeof(struct abi_route_key) == 24, "abi_route_key");

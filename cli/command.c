@@ -69,6 +69,9 @@ const struct option_row option_table[OPTION_COUNT] = {
 			      "only what is for the listeners"},
 	[OPTION_SET] = {"set", "NAME", COMPLETE_NOTHING,
 			"the named set of imported prefixes"},
+	[OPTION_INTERFACE] = {"interface", "NAME", COMPLETE_INTERFACE,
+			      "with edge-hook: only of this interface, whether "
+			      "it is there yet or not"},
 };
 
 #define JSON OPTION_BIT(OPTION_JSON)
@@ -178,7 +181,11 @@ const struct command command_table[] = {
 		.parameter = {{"KEY", COMPLETE_SETTING},
 			      {"VALUE", COMPLETE_VALUE}},
 		.required = 2,
+		.options = OPTION_BIT(OPTION_INTERFACE),
 		.help = "change a setting",
+		.details = "The value \"default\" is the setting's default; "
+			   "with --interface, what the setting says of all "
+			   "interfaces.",
 		.run = set_main,
 	},
 	{

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "../userspace/addr.h"
 #include "../userspace/flow_read.h"
+#include "../userspace/interface.h"
 #include "../userspace/setting.h"
 #include "../userspace/state.h"
 #include "../userspace/words.h"
@@ -158,6 +159,7 @@ static void offer_values(const struct cursor *cursor)
 	else
 		offer(cursor, setting_format((enum abi_setting)id,
 					     setting_table[id].fallback, text));
+	offer(cursor, "default");
 }
 
 static void offer_files(const struct cursor *cursor)
@@ -222,6 +224,16 @@ static void offer_routes(const struct cursor *cursor, bool is_query)
 		offer(cursor, "none");
 		offer(cursor, "other");
 	}
+}
+
+static void offer_interfaces(const struct cursor *cursor)
+{
+	AUTO_INTERFACES list = {0};
+
+	if (interfaces_read(&list))
+		return;
+	for (size_t i = 0; i < list.count; i++)
+		offer(cursor, list.row[i].name);
 }
 
 static void offer_flow(const struct cursor *cursor, enum complete kind,
@@ -303,6 +315,9 @@ static void offer_kind(const struct cursor *cursor, enum complete kind)
 		return;
 	case COMPLETE_HTTP:
 		offer_words(cursor, words_http);
+		return;
+	case COMPLETE_INTERFACE:
+		offer_interfaces(cursor);
 		return;
 	case COMPLETE_FILE:
 		offer_files(cursor);

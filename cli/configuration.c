@@ -47,7 +47,7 @@ static int read_file(const struct invocation *call, struct config *config,
 
 static size_t changed_settings(const struct config *config)
 {
-	size_t count = 0;
+	size_t count = config->hook_count;
 
 	for (int id = 0; id < ABI_SETTING_COUNT; id++)
 		count += config->settings[id] != setting_table[id].fallback;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "set.h"
 
+#include "../userspace/state.h"
 #include "agent_view.h"
 #include "command.h"
 #include "edit.h"
@@ -95,19 +96,52 @@ static void list_one(struct listing *listing, enum abi_setting id,
 				     meaning(row->help, help)});
 }
 
+/* What has it of its own, as it was typed; the default is what all have. */
+static void list_hook(struct listing *listing, const struct abi_hook *hook,
+		      uint64_t all)
+{
+	const enum abi_setting id = ABI_SET_EDGE_HOOK;
+	char text[SETTING_TEXT_SIZE], fallback[SETTING_TEXT_SIZE];
+	char range[SETTING_RANGE_SIZE], name[MEANING_SIZE];
+	json_t *object;
+
+	if (listing->json) {
+		object = setting_object(id, hook->hook);
+		json_object_set_new(object, "interface",
+				    json_string(hook->interface));
+		json_object_set_new(
+			object, "default",
+			json_string(setting_format(id, all, fallback)));
+		listing_object(listing, object);
+		return;
+	}
+	snprintf(name, sizeof(name), "%s --interface %s",
+		 setting_table[id].name, hook->interface);
+	listing_row(listing, (const char *const[]){
+				     name, setting_format(id, hook->hook, text),
+				     setting_format(id, all, fallback),
+				     setting_range(id, range),
+				     "Only of this interface."});
+}
+
 int set_list_main(const struct invocation *call, struct error *error)
 {
 	AUTO_STORE store = STORE_NONE;
+	AUTO_CONFIG config = {.listeners = NULL};
 	struct listing listing;
 	int ret;
 
 	ret = store_open(&call->paths, STORE_READ, &store, error);
+	if (!ret)
+		ret = state_load(&store, &config, error);
 	if (ret)
 		return ret;
 	listing_begin(&listing, call->option[OPTION_JSON], columns);
 	for (int id = 0; id < ABI_SETTING_COUNT; id++)
-		list_one(&listing, (enum abi_setting)id,
-			 setting_get(&store, (enum abi_setting)id));
+		list_one(&listing, (enum abi_setting)id, config.settings[id]);
+	for (size_t i = 0; i < config.hook_count; i++)
+		list_hook(&listing, &config.hooks[i],
+			  config.settings[ABI_SET_EDGE_HOOK]);
 	return listing_end(&listing);
 }
 

@@ -301,6 +301,66 @@ static int add_listener(struct config *config,
 	return 0;
 }
 
+const struct abi_hook *config_find_hook(const struct config *config,
+					const char *interface)
+{
+	for (size_t i = 0; i < config->hook_count; i++) {
+		if (!strcmp(config->hooks[i].interface, interface))
+			return &config->hooks[i];
+	}
+	return NULL;
+}
+
+static int compare_hooks(const void *a, const void *b)
+{
+	const struct abi_hook *left = a, *right = b;
+
+	return strcmp(left->interface, right->interface);
+}
+
+static int del_hook(struct config *config, const char *interface,
+		    struct error *error)
+{
+	const struct abi_hook *found = config_find_hook(config, interface);
+	size_t at;
+
+	if (!found)
+		return error_set(error, EXIT_FAILED, ENOENT,
+				 "\"%s\" has no edge-hook of its own",
+				 interface);
+	at = (size_t)(found - config->hooks);
+	config->hook_count--;
+	memmove(&config->hooks[at], &config->hooks[at + 1],
+		(config->hook_count - at) * sizeof(*found));
+	return 0;
+}
+
+int config_set_hook(struct config *config, const struct config_row *row,
+		    struct error *error)
+{
+	const struct config_setting *setting = &row->setting;
+	struct abi_hook *hooks = config->hooks;
+	size_t at = 0;
+
+	if (row->verb == CONFIG_DEL)
+		return del_hook(config, setting->interface, error);
+	while (at < config->hook_count &&
+	       strcmp(hooks[at].interface, setting->interface) != 0)
+		at++;
+	if (at == ABI_HOOKS_MAX)
+		return error_set(error, EXIT_FAILED, ENOSPC,
+				 "%d interfaces have an edge-hook of their "
+				 "own, which is the most",
+				 ABI_HOOKS_MAX);
+	if (at == config->hook_count)
+		config->hook_count++;
+	hooks[at] = (struct abi_hook){.hook = (uint32_t)setting->value};
+	memcpy(hooks[at].interface, setting->interface,
+	       sizeof(hooks[at].interface));
+	qsort(hooks, config->hook_count, sizeof(*hooks), compare_hooks);
+	return 0;
+}
+
 int config_edit(struct config *config, const struct config_row *row,
 		const struct config_locals *locals, struct error *error)
 {
@@ -315,6 +375,8 @@ int config_edit(struct config *config, const struct config_row *row,
 	case CONFIG_SETTING:
 		break;
 	}
+	if (row->setting.interface[0])
+		return config_set_hook(config, row, error);
 	config->settings[row->setting.setting] = row->setting.value;
 	return 0;
 }

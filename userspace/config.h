@@ -13,6 +13,7 @@
  *              name, then "none", "default", "other"; then the listeners'
  *              own tables likewise.
  * @settings:   by enum abi_setting, each filled.
+ * @hooks:      "edge-hook" of single interfaces, by name.
  */
 struct config {
 	struct config_listener *listeners;
@@ -21,6 +22,8 @@ struct config {
 	size_t route_count;
 	size_t route_room;
 	uint64_t settings[ABI_SETTING_COUNT];
+	struct abi_hook hooks[ABI_HOOKS_MAX];
+	size_t hook_count;
 };
 
 /** config_init() - no listeners, no routes, the default settings. */
@@ -80,6 +83,17 @@ int config_append_route(struct config *config,
 int config_append_listener(struct config *config,
 			   const struct config_listener *listener);
 void config_sort(struct config *config);
+
+/** config_find_hook() - that of an interface; NULL if it has none. */
+const struct abi_hook *config_find_hook(const struct config *config,
+					const char *interface);
+
+/**
+ * config_set_hook() - set, or with CONFIG_DEL take away, that of an interface.
+ * Return: 0; -ENOSPC; -ENOENT; both with a sentence.
+ */
+int config_set_hook(struct config *config, const struct config_row *row,
+		    struct error *error);
 
 /**
  * config_find_route() - the route with that kind, name, ALPN and table; @like's

@@ -69,9 +69,21 @@ static struct config_row setting_row(const struct config *config, int setting)
 	return (struct config_row){
 		.verb = CONFIG_SET,
 		.object = CONFIG_SETTING,
-		.setting = {(enum abi_setting)setting,
-			    config->settings[setting]},
+		.setting = {.setting = (enum abi_setting)setting,
+			    .value = config->settings[setting]},
 	};
+}
+
+static struct config_row hook_row(const struct abi_hook *hook)
+{
+	struct config_row row = {
+		.verb = CONFIG_SET,
+		.object = CONFIG_SETTING,
+		.setting = {.setting = ABI_SET_EDGE_HOOK, .value = hook->hook},
+	};
+
+	memcpy(row.setting.interface, hook->interface, sizeof(hook->interface));
+	return row;
 }
 
 static void diff_settings(struct diff *diff)
@@ -82,6 +94,31 @@ static void diff_settings(struct diff *diff)
 
 		if (old.setting.value != new.setting.value)
 			report(diff, &old, &new);
+	}
+}
+
+static void diff_hooks(struct diff *diff)
+{
+	const struct config *before = diff->before, *after = diff->after;
+
+	for (size_t i = 0; i < before->hook_count; i++) {
+		const struct abi_hook *old = &before->hooks[i];
+		const struct abi_hook *new =
+			config_find_hook(after, old->interface);
+		struct config_row old_row = hook_row(old), new_row;
+
+		if (!new)
+			report(diff, &old_row, NULL);
+		if (!new || new->hook == old->hook)
+			continue;
+		new_row = hook_row(new);
+		report(diff, &old_row, &new_row);
+	}
+	for (size_t i = 0; i < after->hook_count; i++) {
+		struct config_row row = hook_row(&after->hooks[i]);
+
+		if (!config_find_hook(before, row.setting.interface))
+			report(diff, NULL, &row);
 	}
 }
 
@@ -133,6 +170,7 @@ size_t config_diff(const struct config *before, const struct config *after,
 
 	diff_listeners(&diff);
 	diff_settings(&diff);
+	diff_hooks(&diff);
 	diff_routes(&diff);
 	return diff.count;
 }
@@ -149,7 +187,8 @@ static void print_row(const struct config_row *row, FILE *out)
 size_t config_print(const struct config *config, FILE *out)
 {
 	struct config_row route = {.verb = CONFIG_ADD, .object = CONFIG_ROUTE};
-	size_t lines = config->listener_count + config->route_count;
+	size_t lines = config->listener_count + config->hook_count +
+		       config->route_count;
 
 	for (size_t i = 0; i < config->listener_count; i++) {
 		struct config_row row = listener_row(&config->listeners[i]);
@@ -163,6 +202,11 @@ size_t config_print(const struct config *config, FILE *out)
 			continue;
 		print_row(&row, out);
 		lines++;
+	}
+	for (size_t i = 0; i < config->hook_count; i++) {
+		struct config_row row = hook_row(&config->hooks[i]);
+
+		print_row(&row, out);
 	}
 	for (size_t i = 0; i < config->route_count; i++) {
 		route.route = config->routes[i];

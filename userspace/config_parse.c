@@ -79,6 +79,29 @@ static int split(struct reader *reader, struct line *line, size_t length)
 	return 0;
 }
 
+static struct config_fault place(const struct line *line, enum config_role role)
+{
+	return config_row_place((char *const *)line->words, line->count, role,
+				0);
+}
+
+static int keep_hook(struct reader *reader, const struct line *line,
+		     const struct config_row *row)
+{
+	const char *interface = row->setting.interface;
+	int status = 0;
+
+	if (config_find_hook(&reader->config, interface))
+		status = error_set(reader->error, EXIT_FAILED, EEXIST,
+				   "the edge-hook of %s is set already",
+				   interface);
+	if (!status)
+		status = config_set_hook(&reader->config, row, reader->error);
+	if (!status)
+		return 0;
+	return complain_at(reader, line, place(line, CONFIG_ROLE_INTERFACE));
+}
+
 static int keep_setting(struct reader *reader, const struct line *line,
 			const struct config_setting *row)
 {
@@ -99,18 +122,22 @@ static int keep_setting(struct reader *reader, const struct line *line,
 static int keep_row(struct reader *reader, const struct line *line,
 		    struct config_row *row)
 {
+	struct config_fault verb = {.word = 1};
 	int status = 0;
 
 	if (row->verb != CONFIG_ADD && row->verb != CONFIG_SET) {
+		if (row->object == CONFIG_SETTING)
+			verb = place(line, CONFIG_ROLE_VALUE);
 		error_set(reader->error, EXIT_FAILED, EINVAL,
 			  "\"%s\" changes what is there, but a file says what "
 			  "is to be there: only \"add\" and \"set\"",
-			  line->words[1]);
-		return complain_at(reader, line,
-				   (struct config_fault){.word = 1});
+			  line->words[verb.word]);
+		return complain_at(reader, line, verb);
 	}
 	switch (row->object) {
 	case CONFIG_SETTING:
+		if (row->setting.interface[0])
+			return keep_hook(reader, line, row);
 		return keep_setting(reader, line, &row->setting);
 	case CONFIG_LISTENER:
 		row->listener.line = line->number;

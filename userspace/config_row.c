@@ -325,10 +325,42 @@ static int parse_listener(struct config_words *words,
 	return status;
 }
 
-static int parse_setting(struct config_words *words,
-			 struct config_setting *setting)
+/* What the kernel takes for a name, without what a file cannot hold. */
+static bool is_interface_name(const char *name)
+{
+	size_t length = strlen(name);
+
+	for (size_t i = 0; i < length; i++) {
+		if (name[i] <= ' ' || name[i] > '~' || strchr("/:", name[i]))
+			return false;
+	}
+	return length && length < ABI_INTERFACE_SIZE && name[0] != '#' &&
+	       strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+static int parse_interface(struct config_words *words,
+			   struct config_setting *setting)
+{
+	struct config_place name = words->option[CONFIG_OPTION_INTERFACE];
+
+	if (!name.text)
+		return 0;
+	if (setting->setting != ABI_SET_EDGE_HOOK)
+		return config_words_fail(words, name.at,
+					 "--interface means nothing with %s",
+					 setting_table[setting->setting].name);
+	if (!is_interface_name(name.text))
+		return config_words_fail(words, name.at,
+					 "\"%.80s\" is no name of an interface",
+					 name.text);
+	memcpy(setting->interface, name.text, strlen(name.text));
+	return 0;
+}
+
+static int parse_setting(struct config_words *words, struct config_row *row)
 {
 	struct config_place key = words->operand[0], value = words->operand[1];
+	struct config_setting *setting = &row->setting;
 	int index = setting_find(key.text);
 
 	if (index < 0)
@@ -338,6 +370,14 @@ static int parse_setting(struct config_words *words,
 			"all",
 			key.text);
 	setting->setting = (enum abi_setting)index;
+	if (parse_interface(words, setting))
+		return -EINVAL;
+	if (!strcmp(value.text, "default")) {
+		setting->value = setting_table[index].fallback;
+		if (setting->interface[0])
+			row->verb = CONFIG_DEL;
+		return 0;
+	}
 	if (!setting_parse(setting->setting, value.text, &setting->value,
 			   words->error))
 		return 0;
@@ -362,7 +402,7 @@ static int parse(struct config_words *words, struct config_row *row)
 	case CONFIG_SETTING:
 		break;
 	}
-	return parse_setting(words, &row->setting);
+	return parse_setting(words, row);
 }
 
 int config_row_parse(char *const *words, size_t count,
@@ -394,6 +434,10 @@ struct config_fault config_row_place(char *const *words, size_t count,
 	switch (role) {
 	case CONFIG_ROLE_NAME:
 		break;
+	case CONFIG_ROLE_VALUE:
+		return sorted.operand[1].at;
+	case CONFIG_ROLE_INTERFACE:
+		return sorted.option[CONFIG_OPTION_INTERFACE].at;
 	case CONFIG_ROLE_ON:
 		return sorted.option[CONFIG_OPTION_ON].at;
 	case CONFIG_ROLE_HTTP:

@@ -18,7 +18,7 @@ enum config_verb {
 	CONFIG_ADD,
 	CONFIG_REPLACE, /* routes only */
 	CONFIG_DEL,
-	CONFIG_SET /* settings only */
+	CONFIG_SET /* settings only; CONFIG_DEL: "default" of an interface */
 };
 
 enum config_object {
@@ -52,10 +52,15 @@ struct config_route {
 	uint32_t line;
 };
 
-/** struct config_setting - a setting; @value is in its unit. */
+/**
+ * struct config_setting - a setting.
+ * @value:     in its unit.
+ * @interface: only of this one; "": of all that have none of their own.
+ */
 struct config_setting {
 	enum abi_setting setting;
 	uint64_t value;
+	char interface[ABI_INTERFACE_SIZE];
 };
 
 /**
@@ -97,7 +102,8 @@ struct config_fault {
  *         [--alpn PROTOCOL] [--http acme|redirect|proxy|off]
  *         [--http-target ADDR[:PORT]] [--forwarded]
  *   route del NAME [--on [ADDR:]PORT] [--alpn PROTOCOL]
- *   set KEY VALUE
+ *   set KEY VALUE|default
+ *   set edge-hook VALUE|default --interface NAME
  *
  * Options may stand anywhere behind the verb, as "--key value" or
  * "--key=value". TARGET is IP[:PORT] (443 where none is given), or "reject"
@@ -117,8 +123,10 @@ int config_row_parse(char *const *words, size_t count,
 enum config_role {
 	CONFIG_ROLE_NAME, /* what the row is called: NAME, [ADDR:]PORT, KEY */
 	CONFIG_ROLE_TARGET,
-	CONFIG_ROLE_HTTP, /* --http-target, or --http where there is none */
-	CONFIG_ROLE_ON
+	CONFIG_ROLE_VALUE, /* of a setting */
+	CONFIG_ROLE_HTTP,  /* --http-target, or --http where there is none */
+	CONFIG_ROLE_ON,
+	CONFIG_ROLE_INTERFACE
 };
 
 /**

@@ -121,13 +121,19 @@ static void append_listener(struct text *text,
 }
 
 static void append_setting(struct text *text,
-			   const struct config_setting *setting)
+			   const struct config_setting *setting, bool whole)
 {
-	char value[SETTING_TEXT_SIZE];
+	char value[SETTING_TEXT_SIZE] = "default";
 
 	append(text, setting_table[setting->setting].name);
 	append(text, " ");
-	append(text, setting_format(setting->setting, setting->value, value));
+	if (whole)
+		setting_format(setting->setting, setting->value, value);
+	append(text, value);
+	if (setting->interface[0]) {
+		append(text, " --interface ");
+		append(text, setting->interface);
+	}
 }
 
 size_t config_row_format(const struct config_row *row, char *text)
@@ -136,7 +142,6 @@ size_t config_row_format(const struct config_row *row, char *text)
 		[CONFIG_ADD] = "add ",
 		[CONFIG_REPLACE] = "replace ",
 		[CONFIG_DEL] = "del ",
-		[CONFIG_SET] = "",
 	};
 	static const char *const objects[] = {
 		[CONFIG_LISTENER] = "listen ",
@@ -147,7 +152,8 @@ size_t config_row_format(const struct config_row *row, char *text)
 	bool whole = row->verb != CONFIG_DEL;
 
 	append(&out, objects[row->object]);
-	append(&out, verbs[row->verb]);
+	if (row->object != CONFIG_SETTING)
+		append(&out, verbs[row->verb]);
 	switch (row->object) {
 	case CONFIG_LISTENER:
 		append_listener(&out, &row->listener, whole);
@@ -156,7 +162,7 @@ size_t config_row_format(const struct config_row *row, char *text)
 		append_route(&out, &row->route, whole);
 		break;
 	case CONFIG_SETTING:
-		append_setting(&out, &row->setting);
+		append_setting(&out, &row->setting, whole);
 		break;
 	}
 	return out.length;

@@ -17,6 +17,7 @@ const char *const config_option_names[CONFIG_OPTION_COUNT] = {
 	[CONFIG_OPTION_HTTP_TARGET] = "--http-target",
 	[CONFIG_OPTION_FORWARDED] = "--forwarded",
 	[CONFIG_OPTION_ALPN] = "--alpn",
+	[CONFIG_OPTION_INTERFACE] = "--interface",
 };
 
 #define ROUTE_OPTIONS                                                          \
@@ -76,8 +77,8 @@ static const struct config_shape shapes[] = {
 	 CONFIG_SETTING,
 	 CONFIG_SET,
 	 {"KEY", "VALUE"},
-	 0,
-	 "set KEY VALUE"},
+	 1U << CONFIG_OPTION_INTERFACE,
+	 "set KEY VALUE [--interface NAME]"},
 };
 
 #define SHAPES (sizeof(shapes) / sizeof(shapes[0]))

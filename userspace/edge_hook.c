@@ -318,11 +318,23 @@ bool edge_hook_wanted(const struct store *store)
 	       setting_get(store, ABI_SET_NEW_FLOWS_PER_SOURCE);
 }
 
+/* The interface's own setting, or the one for all. */
+static enum abi_edge_hook set_for(const struct store *store, const char *name)
+{
+	const struct abi_hook *hooks = store->settings->hook;
+
+	for (size_t i = 0; i < ABI_HOOKS_MAX && hooks[i].interface[0]; i++) {
+		if (!strcmp(hooks[i].interface, name))
+			return (enum abi_edge_hook)hooks[i].hook;
+	}
+	return (enum abi_edge_hook)setting_get(store, ABI_SET_EDGE_HOOK);
+}
+
 static char wish_for(const struct store *store, const struct interface *at)
 {
 	if (!at->ethernet)
 		return 't';
-	switch ((enum abi_edge_hook)setting_get(store, ABI_SET_EDGE_HOOK)) {
+	switch (set_for(store, at->name)) {
 	case ABI_EDGE_XDP:
 		return 'x';
 	case ABI_EDGE_TC:

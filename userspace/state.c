@@ -33,6 +33,17 @@ struct change {
 
 /* ---- load --------------------------------------------------------------- */
 
+static void load_hooks(const struct store *store, struct config *config)
+{
+	const struct abi_hook *hooks = store->settings->hook;
+	size_t count = 0;
+
+	while (count < ABI_HOOKS_MAX && hooks[count].interface[0])
+		count++;
+	memcpy(config->hooks, hooks, count * sizeof(*hooks));
+	config->hook_count = count;
+}
+
 static int load_once(const struct store *store, struct config *config)
 {
 	struct listener_list listeners;
@@ -54,6 +65,7 @@ static int load_once(const struct store *store, struct config *config)
 	for (int i = 0; i < ABI_SETTING_COUNT; i++)
 		config->settings[i] = __atomic_load_n(
 			&store->settings->value[i], __ATOMIC_RELAXED);
+	load_hooks(store, config);
 	return status ? status : route_load(store, &listeners, config);
 }
 
@@ -147,9 +159,14 @@ static int change_listeners(const struct store *store,
 static void change_settings(const struct store *store,
 			    const struct config *want)
 {
+	struct abi_hook *hooks = store->settings->hook;
+
 	for (int i = 0; i < ABI_SETTING_COUNT; i++)
 		__atomic_store_n(&store->settings->value[i], want->settings[i],
 				 __ATOMIC_RELAXED);
+	memcpy(hooks, want->hooks, want->hook_count * sizeof(*hooks));
+	memset(&hooks[want->hook_count], 0,
+	       (ABI_HOOKS_MAX - want->hook_count) * sizeof(*hooks));
 }
 
 static int change_routes(const struct store *store, const struct change *change)

@@ -387,6 +387,38 @@ hooks_are() {
 	served 192.0.2.10
 }
 
+@test "XDP on one interface, TC on the others; also on one that comes later" {
+	silent ban add 192.0.2.11
+	silent set edge-hook xdp --interface client
+	assert_equal "$(hooks_by_name)" 'backend1=tc client=xdp'
+	is_silent 192.0.2.11
+	served 192.0.2.10
+	silent set edge-hook xdp --interface late
+	lab_exec router ip link add later type veth peer name late
+	wait_until hooks_are 4
+	assert_equal "$(hooks_by_name)" 'backend1=tc client=xdp late=xdp later=tc'
+	# One that is renamed is another one.
+	lab_exec router ip link set late name never
+	wait_until hooks_are_named 'backend1=tc client=xdp later=tc never=tc'
+	silent set edge-hook xdp
+	silent set edge-hook tc --interface client
+	assert_equal "$(hooks_by_name)" 'backend1=xdp client=tc later=xdp never=xdp'
+	is_silent 192.0.2.11
+	silent set edge-hook default --interface client
+	assert_equal "$(hooks xdp)" 4
+	lab_exec router ip link del never
+}
+
+# hooks_by_name - "NAME=KIND", in order.
+hooks_by_name() {
+	snictl status --json | jq -r '[.edge.hooks[] | "\(.interface)=\(.hook)"] |
+		sort | join(" ")'
+}
+
+hooks_are_named() {
+	[[ $(hooks_by_name) == "$1" ]]
+}
+
 @test "another XDP program keeps its place, another TC filter its say" {
 	local program=$BATS_TEST_TMPDIR/other.o
 	printf '%s\n' '__attribute__((section("xdp"), used))' \

@@ -156,6 +156,29 @@ setup() {
 	refuses 2 '"fast"' set datapath fast
 	refuses 2 '"hello-timeou"' set hello-timeou 5s
 	refuses 2 'VALUE' set hello-timeout
+	silent set max-flows default
+	[[ $(snictl save) != *max-flows* ]]
+}
+
+@test "settings: edge-hook of single interfaces" {
+	silent set edge-hook xdp --interface eth7
+	silent set edge-hook tc --interface ppp0
+	run -0 snictl set list
+	assert_line --regexp '^edge-hook --interface eth7 +xdp +auto +auto\|xdp\|tc'
+	run -0 snictl set list --json
+	jq -e 'map(select(.interface) | [.interface, .value, .default]) ==
+		[["eth7", "xdp", "auto"], ["ppp0", "tc", "auto"]]' <<<"$output"
+	# They are in the state file, and come back from there.
+	snictl unload --force
+	silent set edge-hook default --interface ppp0
+	run -0 snictl save
+	assert_output "$(printf '%s\n' 'listen add 443' \
+		'set edge-hook xdp --interface eth7')"
+	run -0 --separate-stderr snictl apply - <<<'listen add 443'
+	assert_output '- set edge-hook xdp --interface eth7'
+	[[ $(snictl save) == 'listen add 443' ]]
+	refuses 1 'no edge-hook of its own' set edge-hook default --interface eth7
+	refuses 2 'means nothing with log' set log off --interface eth7
 }
 
 # ---- the whole configuration ------------------------------------------------
@@ -684,7 +707,8 @@ completes() {
 	completes 'off v1 v2 ' route add a.example drop --proxy ''
 	completes '--proxy=v1 --proxy=v2 ' route add a.example drop --proxy=v
 	completes '--dry-run ' apply f --d
-	completes 'off text json ' set log ''
+	completes 'off text json default ' set log ''
+	completes 'client ' set edge-hook xdp --interface cl
 	completes 'hello-timeout hello-max hello-pending-per-source ' set hello
 	completes "$BATS_TEST_DIRNAME/cli.bats " apply "$BATS_TEST_DIRNAME/cli.bats"
 	completes 'add replace del list show ' help route ''

@@ -90,6 +90,11 @@ static void test_rows_in_their_normal_form(void **state)
 		{"route del .example.com --on 8443", NULL},
 		{"set hello-timeout 10000ms", "set hello-timeout 10s"},
 		{"set datapath splice", NULL},
+		{"set datapath default", "set datapath auto"},
+		{"set edge-hook xdp --interface eth0.7@a", NULL},
+		{"set --interface=123456789012345 edge-hook auto",
+		 "set edge-hook auto --interface 123456789012345"},
+		{"set edge-hook default --interface eth0", NULL},
 	};
 
 	(void)state;
@@ -227,7 +232,18 @@ static void test_faults_are_quoted_and_placed(void **state)
 		{"route del a.example 10.0.0.1", 3, 0,
 		 "\"10.0.0.1\" is one word too many: route del NAME [--on "
 		 "[ADDR:]PORT] [--alpn PROTOCOL]"},
-		{"set", 1, 0, "KEY is missing: set KEY VALUE"},
+		{"set", 1, 0,
+		 "KEY is missing: set KEY VALUE [--interface NAME]"},
+		{"set log off --interface eth0", 4, 0,
+		 "--interface means nothing with log"},
+		{"set edge-hook tc --interface 1234567890123456", 4, 0,
+		 "\"1234567890123456\" is no name of an interface"},
+		{"set edge-hook tc --interface=a/b", 3, 12,
+		 "\"a/b\" is no name of an interface"},
+		{"set edge-hook tc --interface ..", 4, 0,
+		 "\"..\" is no name of an interface"},
+		{"set edge-hook fast --interface eth0", 2, 0,
+		 "\"fast\" is no value of edge-hook: it is auto, xdp or tc"},
 		{"set colour red", 1, 0,
 		 "\"colour\" is no setting: `set list` shows them all"},
 		{"set hello-max 1", 2, 0,
@@ -334,8 +350,10 @@ static void test_a_text_is_printed_in_order(void **state)
 			  "listen add 8443\n"
 			  "route add none reject --on 8443\n"
 			  "route add a.example 10.0.0.7 --on 8443\n"
+			  "set edge-hook tc --interface eth1\n"
 			  "set log json\n"
 			  "set hello-timeout 10s\n"
+			  "set edge-hook auto --interface eth0\n"
 			  "route add .b.example 10.0.0.3 --proxy v2\n"
 			  "listen add 443\n"
 			  "route add other drop\n"
@@ -345,6 +363,8 @@ static void test_a_text_is_printed_in_order(void **state)
 	assert_text(&config, "listen add 443\n"
 			     "listen add 8443\n"
 			     "set log json\n"
+			     "set edge-hook auto --interface eth0\n"
+			     "set edge-hook tc --interface eth1\n"
 			     "route add *.a.example 10.0.0.1:443\n"
 			     "route add b.example 10.0.0.2:443\n"
 			     "route add .b.example 10.0.0.3:443 --proxy v2\n"
@@ -418,6 +438,13 @@ static void test_faults_name_file_line_and_column(void **state)
 		 "line 1"},
 		{"set log off\nset log text\n",
 		 "F:2:5: \"log\" is set already, also on line 1"},
+		{"set edge-hook tc --interface a\n"
+		 "set edge-hook xdp --interface b\n"
+		 "set edge-hook xdp --interface a\n",
+		 "F:3:31: the edge-hook of a is set already"},
+		{"set edge-hook default --interface a\n",
+		 "F:1:15: \"default\" changes what is there, but a file says "
+		 "what is to be there: only \"add\" and \"set\""},
 		{"listen add 443\n"
 		 "route add a.example 10.0.0.1,127.0.0.9\n",
 		 "F:2:30: \"127.0.0.9:443\" is our own listener 443: "
@@ -490,6 +517,25 @@ static void test_no_more_listeners_than_the_map_holds(void **state)
 
 /* ---- loops -------------------------------------------------------------- */
 
+static void test_no_more_hooks_than_there_is_room_for(void **state)
+{
+	AUTO_CONFIG config = config_of("");
+	char line[64];
+
+	(void)state;
+	for (unsigned i = 0; i <= ABI_HOOKS_MAX; i++) {
+		struct error error = {0};
+		struct config_row row;
+
+		snprintf(line, sizeof(line),
+			 "set edge-hook tc --interface eth%u", i);
+		row = row_of(line);
+		assert_int_equal(config_edit(&config, &row, NULL, &error),
+				 i < ABI_HOOKS_MAX ? 0 : -ENOSPC);
+	}
+	assert_int_equal(config.hook_count, ABI_HOOKS_MAX);
+}
+
 static void test_a_target_that_is_a_listener_is_a_loop(void **state)
 {
 	struct abi_endpoint own[] = {address("192.0.2.1"),
@@ -538,6 +584,7 @@ static void test_a_target_that_is_a_listener_is_a_loop(void **state)
 
 static const char base[] = "listen add 443\n"
 			   "listen add 8443\n"
+			   "set edge-hook tc --interface eth1\n"
 			   "route add .a.example 10.0.0.1:443\n"
 			   "route add c.example 10.0.0.1:444\n"
 			   "route add default 10.0.0.1:443\n"
@@ -565,7 +612,15 @@ static void test_edits(void **state)
 		{"listen add 1.2.3.4:445", "", "listen add 1.2.3.4:445\n",
 		 "listen add 8443"},
 		{"listen del 443", "listen add 443\n", "", ""},
-		{"set log off", "", "set log off\n", "route add .a.example"},
+		{"set log off", "", "set log off\n", "set edge-hook"},
+		{"set edge-hook xdp --interface eth0", "",
+		 "set edge-hook xdp --interface eth0\n", "set edge-hook tc"},
+		{"set edge-hook xdp --interface eth1",
+		 "set edge-hook tc --interface eth1\n",
+		 "set edge-hook xdp --interface eth1\n",
+		 "route add .a.example"},
+		{"set edge-hook default --interface eth1",
+		 "set edge-hook tc --interface eth1\n", "", ""},
 	};
 
 	(void)state;
@@ -627,6 +682,8 @@ static void test_a_refused_edit_changes_nothing(void **state)
 		{"listen del 8443", -EBUSY,
 		 "listener \"8443\" has 1 route of its own: `route del NAME "
 		 "--on 8443` first"},
+		{"set edge-hook default --interface eth0", -ENOENT,
+		 "\"eth0\" has no edge-hook of its own"},
 	};
 
 	(void)state;
@@ -705,6 +762,16 @@ static void test_differences(void **state)
 		    3);
 	assert_diff("listen add 1\nroute add a.example drop\n", "",
 		    "- listen add 1\n- route add a.example drop\n", 2);
+	assert_diff("set edge-hook tc --interface a\n"
+		    "set edge-hook tc --interface b\n"
+		    "set edge-hook tc --interface c\n",
+		    "set edge-hook tc --interface c\n"
+		    "set edge-hook xdp --interface b\n"
+		    "set edge-hook tc --interface d\n",
+		    "- set edge-hook tc --interface a\n"
+		    "~ set edge-hook xdp --interface b\n"
+		    "+ set edge-hook tc --interface d\n",
+		    3);
 	assert_diff("listen add 1 --accept-proxy 10.0.0.0/8\n"
 		    "route add a.example drop\n"
 		    "route add .b.example drop\n"
@@ -736,6 +803,7 @@ int main(void)
 		cmocka_unit_test(test_a_nul_byte_is_a_fault),
 		cmocka_unit_test(test_listeners_side_by_side),
 		cmocka_unit_test(test_no_more_listeners_than_the_map_holds),
+		cmocka_unit_test(test_no_more_hooks_than_there_is_room_for),
 		cmocka_unit_test(test_a_target_that_is_a_listener_is_a_loop),
 		cmocka_unit_test(test_edits),
 		cmocka_unit_test(test_a_refused_edit_changes_nothing),
