@@ -18,7 +18,7 @@ VERSION := 0.1.0
 
 once = $(eval $(1) := $(2))$($(1))
 
-LIBRARIES := libbpf libmnl jansson smartcols libidn2 libsodium libcap-ng
+LIBRARIES := libxdp libbpf libmnl jansson smartcols libidn2 libsodium libcap-ng
 pkg_config = $(if $(shell $(PKG_CONFIG) --exists $(LIBRARIES) && echo found),\
 	$(shell $(PKG_CONFIG) $(1) $(LIBRARIES)),\
 	$(error a library is missing; as root: make deps))
@@ -97,7 +97,7 @@ $(BUILD)/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(BPFTOOL) gen skeleton $< name $*_bpf >$@
 
 $(BUILD)/userspace/sockmap.o: $(BUILD)/sockmap.skel.h
-$(BUILD)/userspace/edge_hook.o: $(BUILD)/edge.skel.h
+$(BUILD)/userspace/edge_program.o: $(BUILD)/edge.skel.h
 $(BUILD)/userspace/splice.o: $(BUILD)/splice.skel.h
 
 $(BUILD)/libsnictl.a: $(call object,$(LIBRARY_SOURCES))

@@ -57,11 +57,12 @@ static void count_flows(struct status *status)
 }
 
 static void add_hook(void *context, const char *interface,
-		     enum edge_hook_kind kind)
+		     enum edge_hook_kind kind, enum edge_hook_kind wanted)
 {
-	json_array_append_new(context,
-			      json_pack("{s:s, s:s}", "interface", interface,
-					"hook", edge_hook_words[kind]));
+	json_array_append_new(
+		context, json_pack("{s:s, s:s, s:s}", "interface", interface,
+				   "hook", edge_hook_words[kind], "wanted",
+				   edge_hook_words[wanted]));
 }
 
 static int read_maps(const struct invocation *call, struct status *status)
@@ -192,16 +193,17 @@ static void print_hooks(const struct status *status)
 	const char *label = "Hooks";
 
 	for (size_t i = 0; i < json_array_size(status->hooks); i++) {
-		const json_t *row = json_array_get(status->hooks, i);
-		const char *kind =
-			json_string_value(json_object_get(row, "hook"));
+		json_t *row = json_array_get(status->hooks, i);
+		const char *name, *kind, *wanted;
 
-		if (!kind || !strcmp(kind, edge_hook_words[EDGE_HOOK_NONE]))
+		if (json_unpack(row, "{s:s, s:s, s:s}", "interface", &name,
+				"hook", &kind, "wanted", &wanted) ||
+		    !strcmp(kind, edge_hook_words[EDGE_HOOK_NONE]))
 			continue;
-		output_field(
-			label, "%-10s %s",
-			json_string_value(json_object_get(row, "interface")),
-			kind);
+		output_field(label, "%-10s %s%s", name, kind,
+			     strncmp(kind, wanted, strlen(wanted))
+				     ? ": XDP is not to be had there"
+				     : "");
 		label = NULL;
 	}
 	if (label)

@@ -7,15 +7,14 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_link.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "cleanup.h"
-#include "edge.skel.h"
+#include "edge_dispatcher.h"
+#include "edge_program.h"
 #include "interface.h"
 #include "setting.h"
 
@@ -27,26 +26,24 @@
 #define CLSACT_HANDLE 0x736e
 #define PIN_NAME_SIZE 24
 
-const char *const edge_hook_words[EDGE_HOOK_COUNT] = {"none", "xdp", "tc",
-						      "tc"};
-/* In the names of pins. */
-static const char kind_letters[EDGE_HOOK_COUNT] = {'-', 'x', 't', 'c'};
-
-enum program {
-	PROGRAM_XDP,
-	PROGRAM_TC,
-	PROGRAM_TC_IP,
-	PROGRAMS
+const char *const edge_hook_words[EDGE_HOOK_COUNT] = {
+	[EDGE_HOOK_NONE] = "none",
+	[EDGE_HOOK_XDP] = "xdp",
+	[EDGE_HOOK_DISPATCHER] = "xdp-dispatcher",
+	[EDGE_HOOK_TCX] = "tc",
+	[EDGE_HOOK_CLSACT] = "tc",
 };
-
-/* In bpf/edge.bpf.c, and of their pins. */
-static const char *const program_names[PROGRAMS] = {"edge_xdp", "edge_tc",
-						    "edge_tc_ip"};
+/* In the names of pins. */
+static const char kind_letters[EDGE_HOOK_COUNT] = {
+	[EDGE_HOOK_NONE] = '-',	      [EDGE_HOOK_XDP] = 'x',
+	[EDGE_HOOK_DISPATCHER] = 'd', [EDGE_HOOK_TCX] = 't',
+	[EDGE_HOOK_CLSACT] = 'c',
+};
 
 /** struct hooks - a change of hooks; the programs are loaded when needed. */
 struct hooks {
 	const struct store *store;
-	int program[PROGRAMS];
+	int program[EDGE_PROGRAM_COUNT];
 	struct error *error;
 };
 
@@ -85,6 +82,8 @@ static bool is_alive(const struct store *store, const char *name,
 		return false;
 	if (kind == EDGE_HOOK_CLSACT)
 		return has_clsact(index);
+	if (kind == EDGE_HOOK_DISPATCHER)
+		return edge_dispatcher_has(index, pin);
 	/* The interface comes first in the links of TCX too. */
 	return !bpf_obj_get_info_by_fd(pin, &info, &size) &&
 	       info.xdp.ifindex == (__u32)index;
@@ -119,115 +118,54 @@ static void detach_clsact(int index)
 	bpf_tc_detach(&hook, &filter);
 }
 
-/* A link ends with its last reference, which is the pin. */
+/* A link ends with its last reference, which is the pin. The pin of a program
+ * that cannot be taken away yet stays: whoever comes next may do it. */
+static void detach_pin(const struct store *store, const char *name,
+		       char kind_letter, int index)
+{
+	AUTO_FD pin = -1;
+
+	if (kind_letter == kind_letters[EDGE_HOOK_CLSACT])
+		detach_clsact(index);
+	if (kind_letter == kind_letters[EDGE_HOOK_DISPATCHER] &&
+	    !store_get(store, name, &pin) && edge_dispatcher_leave(index, pin))
+		return;
+	store_unpin(store, name);
+}
+
 static void detach(const struct store *store, char wish,
 		   enum edge_hook_kind kind, int index)
 {
 	char name[PIN_NAME_SIZE];
 
-	if (kind == EDGE_HOOK_CLSACT)
-		detach_clsact(index);
-	store_unpin(store, pin_name(wish, kind, index, name));
+	detach_pin(store, pin_name(wish, kind, index, name), kind_letters[kind],
+		   index);
 }
 
 /* ---- attach ------------------------------------------------------------- */
 
-static int reuse_maps(const struct store *store, struct bpf_object *object)
-{
-	struct bpf_map *map;
-
-	bpf_object__for_each_map(map, object)
-	{
-		AUTO_FD pinned = -1;
-		int status = store_get(store, bpf_map__name(map), &pinned);
-
-		if (!status)
-			status = bpf_map__reuse_fd(map, pinned);
-		if (status)
-			return status;
-	}
-	return 0;
-}
-
-static int refuse_load(int status, struct error *error)
-{
-	return error_set(error, EXIT_FAILED, status,
-			 "the kernel does not take the edge's programs: %s%s",
-			 strerror(-status),
-			 status == -EPERM || status == -EACCES
-				 ? ": this needs root, or CAP_BPF, CAP_PERFMON "
-				   "and CAP_NET_ADMIN"
-				 : "");
-}
-
-static int load_and_pin(const struct store *store)
-{
-	struct edge_bpf *object;
-	int status;
-
-	object = edge_bpf__open();
-	if (!object)
-		return -errno;
-	status = reuse_maps(store, object->obj);
-	if (!status)
-		status = edge_bpf__load(object);
-	for (int i = 0; !status && i < PROGRAMS; i++)
-		status = store_pin(
-			store,
-			bpf_program__fd(bpf_object__find_program_by_name(
-				object->obj, program_names[i])),
-			program_names[i]);
-	edge_bpf__destroy(object);
-	return status;
-}
-
-static int get_programs(struct hooks *hooks)
-{
-	int status = 0;
-
-	for (int i = 0; !status && i < PROGRAMS; i++) {
-		cleanup_fd(&hooks->program[i]);
-		status = store_get(hooks->store, program_names[i],
-				   &hooks->program[i]);
-	}
-	return status;
-}
-
-/*
- * The programs are pinned, so that the agent, which has given up the right to
- * load such ones, can hang them on an interface that comes later.
- */
-static int load(struct hooks *hooks)
-{
-	int status;
-
-	if (hooks->program[PROGRAMS - 1] >= 0)
-		return 0;
-	status = get_programs(hooks);
-	if (status == -ENOENT) {
-		status = load_and_pin(hooks->store);
-		if (!status)
-			status = get_programs(hooks);
-	}
-	return status ? refuse_load(status, hooks->error) : 0;
-}
-
 static int attach_xdp(const struct hooks *hooks, const struct interface *to,
-		      int *ret_link)
+		      enum edge_hook_kind *ret_kind, int *ret_pin)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = XDP_FLAGS_DRV_MODE);
-	int link = bpf_link_create(hooks->program[PROGRAM_XDP], to->index,
+	int link = bpf_link_create(hooks->program[EDGE_PROGRAM_XDP], to->index,
 				   BPF_XDP, &options);
 
-	if (link < 0)
+	*ret_kind = EDGE_HOOK_XDP;
+	if (link >= 0) {
+		*ret_pin = link;
+		return 0;
+	}
+	if (link != -EBUSY && link != -EEXIST)
 		return link;
-	*ret_link = link;
-	return 0;
+	*ret_kind = EDGE_HOOK_DISPATCHER;
+	return edge_program_join(hooks->store, to->index, ret_pin);
 }
 
 static int tc_program(const struct hooks *hooks, const struct interface *to)
 {
-	return hooks->program[to->ethernet ? PROGRAM_TC : PROGRAM_TC_IP];
+	return hooks
+		->program[to->ethernet ? EDGE_PROGRAM_TC : EDGE_PROGRAM_TC_IP];
 }
 
 /* libbpf of Debian 12 has no words for it yet. First of all there: what is
@@ -287,11 +225,12 @@ static int attach(struct hooks *hooks, const struct interface *to, char wish)
 	enum edge_hook_kind kind = EDGE_HOOK_XDP;
 	char name[PIN_NAME_SIZE];
 	AUTO_FD pin = -1;
-	int status = load(hooks);
+	int status =
+		edge_programs_get(hooks->store, hooks->program, hooks->error);
 
 	if (status)
 		return status;
-	status = wish == 'x' ? attach_xdp(hooks, to, &pin) : -ENOTSUP;
+	status = wish == 'x' ? attach_xdp(hooks, to, &kind, &pin) : -ENOTSUP;
 	if (status && status != -ENODEV)
 		status = attach_tc(hooks, to, &kind, &pin);
 	if (!status)
@@ -375,9 +314,7 @@ static void remove_pin(const struct store *store, const char *name, void *keep)
 		if (list->row[i].index == index)
 			return;
 	}
-	if (kind == kind_letters[EDGE_HOOK_CLSACT])
-		detach_clsact(index);
-	store_unpin(store, name);
+	detach_pin(store, name, kind, index);
 }
 
 int edge_hook_sync(const struct store *store, struct error *error)
@@ -403,7 +340,7 @@ int edge_hook_sync(const struct store *store, struct error *error)
 		if (status && !first)
 			first = status;
 	}
-	for (int i = 0; i < PROGRAMS; i++)
+	for (int i = 0; i < EDGE_PROGRAM_COUNT; i++)
 		cleanup_fd(&hooks.program[i]);
 	return first;
 }
@@ -418,38 +355,16 @@ int edge_hook_visit(const struct store *store, edge_hook_visitor *visit,
 {
 	AUTO_INTERFACES list = {0};
 	int status = interfaces_read(&list);
-	char wish;
 
-	for (size_t i = 0; !status && i < list.count; i++)
-		visit(context, list.row[i].name,
-		      find(store, list.row[i].index, &wish));
+	for (size_t i = 0; !status && i < list.count; i++) {
+		char wish = '-';
+		enum edge_hook_kind kind =
+			find(store, list.row[i].index, &wish);
+
+		visit(context, list.row[i].name, kind,
+		      wish == 'x'   ? EDGE_HOOK_XDP
+		      : wish == 't' ? EDGE_HOOK_TCX
+				    : EDGE_HOOK_NONE);
+	}
 	return status;
-}
-
-/* ---- news --------------------------------------------------------------- */
-
-int edge_hook_watch(void)
-{
-	struct sockaddr_nl address = {.nl_family = AF_NETLINK,
-				      .nl_groups = RTMGRP_LINK};
-	AUTO_FD watch =
-		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
-		       NETLINK_ROUTE);
-
-	if (watch < 0 ||
-	    bind(watch, (struct sockaddr *)&address, sizeof(address)))
-		return -errno;
-	return take_fd(&watch);
-}
-
-bool edge_hook_news(int watch)
-{
-	char buffer[8192];
-	bool any = false;
-
-	/* ENOBUFS: some were lost, which is news too. */
-	while (recv(watch, buffer, sizeof(buffer), MSG_TRUNC) >= 0 ||
-	       errno == ENOBUFS || errno == EINTR)
-		any = true;
-	return any;
 }

@@ -14,12 +14,14 @@
 enum edge_hook_kind {
 	EDGE_HOOK_NONE,
 	EDGE_HOOK_XDP,
+	EDGE_HOOK_DISPATCHER, /* XDP beside others, by libxdp */
 	EDGE_HOOK_TCX,
 	EDGE_HOOK_CLSACT,
 	EDGE_HOOK_COUNT
 };
 
-/** edge_hook_words - "none", "xdp", "tc", "tc" (by clsact). */
+/** edge_hook_words - "none", "xdp", "xdp-dispatcher", "tc", "tc" (by clsact).
+ */
 extern const char *const edge_hook_words[EDGE_HOOK_COUNT];
 
 /**
@@ -32,8 +34,9 @@ bool edge_hook_wanted(const struct store *store);
  * that packets come in by, or on none where nothing is banned or limited.
  * @store: locked.
  *
- * Where another XDP program is in the place, or the driver has none, it is
- * TC. Interfaces that go meanwhile are no error.
+ * Where libxdp's dispatcher is in the place of XDP, it is joined; where
+ * another XDP program is, or the driver has none, it is TC. Interfaces that go
+ * meanwhile are no error.
  *
  * Return: 0, or -errno with a sentence that names the interface.
  */
@@ -44,21 +47,13 @@ void edge_hook_remove(const struct store *store);
 
 /**
  * edge_hook_visit() - each interface that has, or could have, a hook.
+ * @wanted: EDGE_HOOK_XDP or EDGE_HOOK_TCX, or EDGE_HOOK_NONE as @kind is.
  * Return: 0 or -errno.
  */
 typedef void edge_hook_visitor(void *context, const char *interface,
-			       enum edge_hook_kind kind);
+			       enum edge_hook_kind kind,
+			       enum edge_hook_kind wanted);
 int edge_hook_visit(const struct store *store, edge_hook_visitor *visit,
 		    void *context);
-
-/**
- * edge_hook_watch() - a netlink socket that becomes readable when interfaces
- * come, go or change.
- * Return: a descriptor, or -errno.
- */
-int edge_hook_watch(void);
-
-/** edge_hook_news() - read what has come; false: no change of interfaces. */
-bool edge_hook_news(int watch);
 
 #endif

@@ -2,11 +2,15 @@
 #include "edge_watch.h"
 
 #include <errno.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include "ban.h"
+#include "cleanup.h"
 #include "edge.h"
 #include "edge_hook.h"
 #include "splice.h"
@@ -16,6 +20,21 @@
 #define AGAIN_MS 200
 /* How often the log says what was dropped, if anything was. */
 #define SAY_MS 60000
+
+/* Becomes readable when interfaces come, go or change. */
+static int open_links(void)
+{
+	struct sockaddr_nl address = {.nl_family = AF_NETLINK,
+				      .nl_groups = RTMGRP_LINK};
+	AUTO_FD links =
+		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		       NETLINK_ROUTE);
+
+	if (links < 0 ||
+	    bind(links, (struct sockaddr *)&address, sizeof(address)))
+		return -errno;
+	return take_fd(&links);
+}
 
 /* Linux tells of a clock that is set by ending a timer that waits for it. */
 static int open_clock(void)
@@ -32,7 +51,7 @@ static int open_clock(void)
 
 void edge_watch_open(struct edge_watch *watch)
 {
-	*watch = (struct edge_watch){.links = edge_hook_watch(),
+	*watch = (struct edge_watch){.links = open_links(),
 				     .clock = open_clock()};
 	if (watch->links < 0)
 		log_say(LOG_LEVEL_WARNING,
@@ -62,6 +81,19 @@ int edge_watch_timeout_ms(const struct edge_watch *watch,
 	if (next_ns && next_ns < now_ns + SAY_MS * MS_NS)
 		wait_ms = next_ns > now_ns ? (next_ns - now_ns) / MS_NS + 1 : 0;
 	return (int)wait_ms;
+}
+
+static bool links_have_changed(const struct edge_watch *watch)
+{
+	char buffer[8192];
+	bool any = false;
+
+	/* ENOBUFS: some were lost, which is news too. */
+	while (watch->links >= 0 &&
+	       (recv(watch->links, buffer, sizeof(buffer), MSG_TRUNC) >= 0 ||
+		errno == ENOBUFS || errno == EINTR))
+		any = true;
+	return any;
 }
 
 /* Of such a timer one read fails for each time that the clock is set. */
@@ -126,7 +158,7 @@ static void update(struct edge_watch *watch, struct agent *agent)
 
 void edge_watch_turn(struct edge_watch *watch, struct agent *agent)
 {
-	bool news = watch->links >= 0 && edge_hook_news(watch->links);
+	bool news = links_have_changed(watch);
 
 	watch->stepped |= clock_was_set(watch);
 	if (news || watch->stepped || watch->again || is_due(&agent->store))

@@ -430,6 +430,8 @@ hooks_are_named() {
 	silent ban add 192.0.2.11
 	assert_equal "$(hooks xdp)" 1
 	assert_equal "$(hooks tc)" 1
+	run -0 snictl status
+	assert_line --regexp '^ *(Hooks:)? +client +tc: XDP is not to be had there$'
 	is_silent 192.0.2.11
 	served 192.0.2.10
 	lab_exec router ip -d link show client | grep -q 'name other'
