@@ -3,25 +3,31 @@
 
 #include <dirent.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "../userspace/addr.h"
 #include "../userspace/cleanup.h"
+#include "../userspace/number.h"
 
 /* More levels of processes than anybody stacks. */
 #define ANCESTORS_MAX 256
 /* A daemon's process of one session has one connection, and few others. */
 #define SOCKETS_MAX 64
 #define TCP_ESTABLISHED 1
+/* A multiplexer in a multiplexer in a multiplexer. */
+#define DEPTH_MAX 3
 
 /** struct process - one above us. */
 struct process {
 	int pid;
 	int parent;
+	uid_t user;
 	char command[32];
 };
 
@@ -29,14 +35,17 @@ static bool read_process(int pid, struct process *ret_process)
 {
 	char path[64], line[512];
 	struct process process = {.pid = pid};
+	struct stat about;
 	AUTO_FILE file = NULL;
 	const char *end;
 	const char *begin;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	file = fopen(path, "re");
-	if (!file || !fgets(line, sizeof(line), file))
+	if (!file || fstat(fileno(file), &about) ||
+	    !fgets(line, sizeof(line), file))
 		return false;
+	process.user = about.st_uid;
 	/* The name may have any character in it: up to the last bracket. */
 	begin = strchr(line, '(');
 	end = strrchr(line, ')');
@@ -54,6 +63,12 @@ static bool is_ssh(const struct process *process)
 {
 	return !strncmp(process->command, "sshd", 4) ||
 	       !strncmp(process->command, "dropbear", 8);
+}
+
+static bool is_multiplexer(const struct process *process)
+{
+	return !strncmp(process->command, "tmux", 4) ||
+	       !strncmp(process->command, "screen", 6);
 }
 
 static size_t sockets_of(int pid, uint64_t inodes[SOCKETS_MAX])
@@ -138,19 +153,53 @@ static void find_peers(struct search *search, int pid, const char *table)
 	}
 }
 
-size_t session_peers(struct abi_endpoint *ret_peers, size_t most)
+static void search_above(struct search *search, int pid, int depth);
+
+/* Who sees what a terminal multiplexer shows: its server is nobody's child,
+ * and its clients have the same name in front, and the same user. */
+static void search_clients(struct search *search, const struct process *server,
+			   int depth)
 {
-	struct search search = {.peers = ret_peers, .most = most};
-	struct process process = {.parent = getpid()};
+	size_t length = strcspn(server->command, ":");
+	DIR *list = opendir("/proc");
+	struct dirent *entry;
+	struct process client;
+	uint64_t pid;
+
+	while (list && (entry = readdir(list))) {
+		if (!number_parse(entry->d_name, 1, INT_MAX, &pid) &&
+		    (int)pid != server->pid &&
+		    read_process((int)pid, &client) &&
+		    client.user == server->user &&
+		    !strncmp(client.command, server->command, length) &&
+		    strcspn(client.command, ":") == length)
+			search_above(search, client.parent, depth + 1);
+	}
+	if (list)
+		closedir(list);
+}
+
+static void search_above(struct search *search, int pid, int depth)
+{
+	struct process process = {.parent = pid};
 
 	for (int i = 0; i < ANCESTORS_MAX && process.parent > 0; i++) {
 		if (!read_process(process.parent, &process))
 			break;
+		if (is_multiplexer(&process) && depth < DEPTH_MAX)
+			search_clients(search, &process, depth);
 		if (!is_ssh(&process))
 			continue;
-		search.inode_count = sockets_of(process.pid, search.inodes);
-		find_peers(&search, process.pid, "tcp");
-		find_peers(&search, process.pid, "tcp6");
+		search->inode_count = sockets_of(process.pid, search->inodes);
+		find_peers(search, process.pid, "tcp");
+		find_peers(search, process.pid, "tcp6");
 	}
+}
+
+size_t session_peers(struct abi_endpoint *ret_peers, size_t most)
+{
+	struct search search = {.peers = ret_peers, .most = most};
+
+	search_above(&search, getpid(), 0);
 	return search.count;
 }

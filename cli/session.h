@@ -12,7 +12,7 @@
  * @ret_peers: room for @most.
  *
  * From the sockets of the ssh daemons above this process, so that neither sudo
- * nor a clean environment hides them.
+ * nor a clean environment hides them; in tmux or screen, above its clients.
  *
  * Return: how many there are.
  */

@@ -15,6 +15,7 @@ setup_file() {
 	:
 	begin_agent
 	start_peer backend1 one
+	start_sshd admin restrict,pty
 }
 
 # begin_agent - or begin it again; end_agent. In whatever test.
@@ -479,7 +480,6 @@ hooks_are_named() {
 }
 
 @test "the other end of one's own ssh session is not banned, sudo or not" {
-	start_sshd admin restrict
 	local command
 	command=$(snictl_command ban add 192.0.2.10)
 	run -1 ssh_from client admin 192.0.2.1 "$command"
@@ -491,6 +491,43 @@ hooks_are_named() {
 	ssh_from client admin 192.0.2.1 "$(snictl_command ban add 192.0.2.11)"
 	is_silent 192.0.2.11
 	ssh_from client admin 192.0.2.1 "$command --force"
+	is_silent 192.0.2.10
+}
+
+# in_terminal COMMAND... - by ssh, with a terminal; what the last command said
+# and its status are in $said.
+in_terminal() {
+	said=$BATS_TEST_TMPDIR/said
+	rm -f "$said"
+	TERM=xterm ssh_options=-tt ssh_from client admin 192.0.2.1 "$@" </dev/null
+	wait_until grep -q '^exit ' "$said"
+}
+
+@test "nor in a real sudo, tmux or screen, whose clients come by ssh" {
+	local program ban
+	for program in sudo tmux screen; do
+		type -P $program >/dev/null || skip "there is no $program"
+	done
+	ban="env $(snictl_command ban add 192.0.2.10) >$BATS_TEST_TMPDIR/said 2>&1;
+		echo exit \$? >>$BATS_TEST_TMPDIR/said"
+	cat >"$BATS_TEST_TMPDIR/ban" <<-END
+		#!/bin/bash
+		$ban
+	END
+	chmod +x "$BATS_TEST_TMPDIR/ban"
+	for program in 'sudo -i' 'sudo -u root --' 'sudo su - root -c' \
+		"tmux -f /dev/null -S $BATS_TEST_TMPDIR/tmux new-session" \
+		"sudo tmux -f /dev/null -S $BATS_TEST_TMPDIR/tmux2 new-session sudo" \
+		"env SCREENDIR=$BATS_TEST_TMPDIR/screens screen"; do
+		in_terminal "$program $BATS_TEST_TMPDIR/ban"
+		run cat "$said"
+		assert_line --partial 'where this ssh session comes from'
+		assert_line 'exit 1'
+	done
+	[[ $(snictl ban list --json) == '[]' ]]
+	# Who sits at the machine itself has no such session.
+	lab_exec router "$BATS_TEST_TMPDIR/ban"
+	assert_equal "$(<"$BATS_TEST_TMPDIR/said")" 'exit 0'
 	is_silent 192.0.2.10
 }
 
@@ -663,4 +700,56 @@ shell() {
 	shell 'add 192.0.2.11 1'
 	run -0 snictl ban list --json
 	jq -e '.[0].until == null and .[0].reason == "mine"' <<<"$output"
+}
+
+# shell_is_due SECONDS - the next command of ban-shell would come so far ahead
+# at ten a second: as after so many that came before.
+shell_is_due() {
+	local due bytes=() i
+	due=$(awk -v ahead="$1" '{ printf "%.0f", ($1 + ahead) * 1e9 }' /proc/uptime)
+	for i in {0..7}; do
+		bytes+=("$(printf '%02x' $((due >> 8 * i & 255)))")
+	done
+	lab_exec router bpftool map update \
+		pinned "$SNICTL_BPFFS/v1/edge_rates" \
+		key hex 00 00 00 00 00 00 00 00 \
+		62 61 6e 2d 73 68 65 6c 6c 00 00 00 00 00 00 00 \
+		value hex "${bytes[@]}"
+}
+
+@test "ban-shell: a hundred commands at once, then ten a second, then no more" {
+	local begin end i
+	# With 10 s ahead the burst is used up: this one waits for its turn.
+	shell_is_due 11
+	begin=${EPOCHREALTIME/[.,]/}
+	shell 'add 192.0.2.11 60'
+	end=${EPOCHREALTIME/[.,]/}
+	((end - begin >= 900000))
+	is_silent 192.0.2.11
+	# Whoever would wait for more than 10 s is refused, and changes nothing.
+	shell_is_due 21
+	run -1 shell 'del 192.0.2.11'
+	assert_output --partial 'too many commands: not more than ten a second'
+	is_silent 192.0.2.11
+	# One takes a tenth of a second of it; 100 at once are none too many.
+	shell_is_due 0
+	begin=${EPOCHREALTIME/[.,]/}
+	for i in {1..40}; do
+		shell list
+	done
+	end=${EPOCHREALTIME/[.,]/}
+	run -0 shell_ahead
+	((output > 4000 - (end - begin) / 1000 - 200 && output <= 4000))
+	shell 'del 192.0.2.11'
+}
+
+# shell_ahead - in ms: what shell_is_due() sets.
+shell_ahead() {
+	local due
+	due=$(lab_exec router bpftool -j map lookup \
+		pinned "$SNICTL_BPFFS/v1/edge_rates" \
+		key hex 00 00 00 00 00 00 00 00 \
+		62 61 6e 2d 73 68 65 6c 6c 00 00 00 00 00 00 00 |
+		jq -r '[.value[] | ltrimstr("0x")] | reverse | join("")')
+	awk -v due="$((16#$due))" '{ printf "%d", due / 1e6 - $1 * 1000 }' /proc/uptime
 }

@@ -29,9 +29,10 @@ start_sshd() {
 	printf '* %s\n' "$(cut -d' ' -f1,2 "$ssh/host.pub")" >"$ssh/known_hosts"
 }
 
-# ssh_from HOST KEY TO [COMMAND...]
+# ssh_from HOST KEY TO [COMMAND...] - $ssh_options are more of them.
 ssh_from() {
-	lab_exec "$1" ssh -n -F none -o BatchMode=yes -o IdentitiesOnly=yes \
+	# shellcheck disable=SC2086 # words
+	lab_exec "$1" ssh -n ${ssh_options:-} -F none -o BatchMode=yes -o IdentitiesOnly=yes \
 		-o UserKnownHostsFile="$ssh/known_hosts" -i "$ssh/$2" \
 		"root@$3" "${@:4}"
 }
