@@ -276,6 +276,75 @@ banned() {
 	wait_until all_spliced_of a.test 1
 }
 
+# hold HOST LOG TO SOURCE NAME - three flows from there, spliced, that wait for a
+# RST: one to the client counts only if it is exactly in order (RFC 5961), since
+# of who is banned no challenge ACK comes through.
+hold() {
+	: >"$lab_path/log/$2"
+	lab_start --log "$2" "$1" python3 -c '
+import os, sys
+sys.path.insert(0, os.environ["PYTHONPATH"])
+from peer import *
+held = [connect(sys.argv[1], source=sys.argv[2]) for i in range(3)]
+for i, c in enumerate(held):
+    c.send(hello(sys.argv[3])).expect_backend("one")
+    c.exchange(b"x" * i * 50000)
+print("ready", flush=True)
+for c in held:
+    c.expect_reset()
+print("reset", flush=True)
+' "$3" "$4" "$5"
+	wait_until grep -qx ready "$lab_path/log/$2"
+}
+
+# open_at HOST - connections that its server has.
+open_at() {
+	lab_exec "$1" ss -Htn state connected exclude time-wait \
+		'sport = :443' | wc -l
+}
+
+@test "ban add returns when the client's flows have ended, on both sides" {
+	lab_exec client ip address replace 192.0.2.11/24 dev eth0
+	lab_exec client ip address replace 2001:db8:1::11/64 dev eth0 nodad
+	hold client four.log 192.0.2.1 192.0.2.11 a.test
+	hold client six.log 2001:db8:1::1 2001:db8:1::11 six.test
+	hold client other.log 192.0.2.1 192.0.2.10 a.test
+	wait_until all_spliced_of a.test 6
+	wait_until all_spliced_of six.test 3
+	assert_equal "$(open_at backend1)" 9
+	snictl ban add 192.0.2.11
+	assert_equal "$(open_at backend1)" 6
+	wait_until grep -qx reset "$lab_path/log/four.log"
+	snictl ban add 2001:db8:1::11
+	assert_equal "$(open_at backend1)" 3
+	wait_until grep -qx reset "$lab_path/log/six.log"
+	wait_for_flow 'client=192.0.2.11:[0-9]+ datapath=splice end=banned'
+	all_spliced_of a.test 3
+	run ! grep -qx reset "$lab_path/log/other.log"
+	snictl flow kill --client 192.0.2.10
+	snictl ban del 192.0.2.11
+	snictl ban del 2001:db8:1::11
+}
+
+@test "ban add ends a backend's own flows by hairpin, and none that lead to it" {
+	lab_up --topology hairpin
+	start_agent --datapath splice
+	start_peer backend1 one
+	routes <<<'route add six.test [2001:db8:2::11]:443'
+	hold backend1 own.log 2001:db8:2::2 2001:db8:2::11 six.test
+	hold client other.log 2001:db8:2::2 2001:db8:1::10 six.test
+	wait_until all_spliced_of six.test 6
+	assert_equal "$(open_at backend1)" 6
+	snictl ban add 2001:db8:2::11
+	assert_equal "$(open_at backend1)" 3
+	wait_until grep -qx reset "$lab_path/log/own.log"
+	all_spliced_of six.test 3
+	run ! grep -qx reset "$lab_path/log/other.log"
+	snictl flow kill --name six.test
+	wait_until grep -qx reset "$lab_path/log/other.log"
+	lab_down
+}
+
 @test "who is banned is no longer forwarded, with an agent or without" {
 	banned ban1.log
 	snictl ban add 192.0.2.10
