@@ -17,8 +17,8 @@
 
 #include <linux/types.h>
 
-/* The folder inside the bpffs folder that holds the pins: "v1". */
-#define ABI_VERSION 1
+/* The folder inside the bpffs folder that holds the pins: "v2". */
+#define ABI_VERSION 2
 /* "snictl" and the version of struct abi_meta itself. */
 #define ABI_MAGIC 0x6c7463696e730001ULL
 

@@ -401,7 +401,7 @@ int store_attach(struct store *store, const char *path,
 	return attach.status;
 }
 
-/* Whether the folder holds the pins of another version: "v2". */
+/* Whether the folder holds the pins of another version: "v1". */
 static bool other_version(const struct store *store, char ret_name[16])
 {
 	int folder = openat(store->folder, ".", O_RDONLY | O_CLOEXEC);

@@ -133,7 +133,7 @@ int store_publish(struct store *store, const struct paths *paths,
 
 /* ---- remove ------------------------------------------------------------- */
 
-/* "v1", "v1_new", and those of other versions. */
+/* STORE_PINS, STORE_PINS_NEW, and those of other versions. */
 static bool is_ours(const char *name)
 {
 	size_t digits = *name == 'v' ? strspn(name + 1, "0123456789") : 0;

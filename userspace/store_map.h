@@ -7,9 +7,9 @@
 #include "store.h"
 
 /* The folder of the pins, and where it is made before it is in force. */
-#define STORE_PINS "v1"
-#define STORE_PINS_NEW "v1_new"
-_Static_assert(ABI_VERSION == 1, "STORE_PINS");
+#define STORE_PINS "v2"
+#define STORE_PINS_NEW "v2_new"
+_Static_assert(ABI_VERSION == 2, "STORE_PINS");
 
 /**
  * struct store_map - the shape of a map.

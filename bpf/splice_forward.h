@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* A packet of one connection becomes one of the other, and leaves. */
+#ifndef SNICTL_SPLICE_FORWARD_H
+#define SNICTL_SPLICE_FORWARD_H
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/pkt_cls.h>
+#include <linux/tcp.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include "abi.h"
+#include "splice_maps.h"
+#include "splice_options.h"
+#include "splice_packet.h"
+
+/* Let the record say what has passed. Where two CPUs have packets of one way
+ * at once, one of them counts. */
+static __always_inline void account(struct abi_splice *splice,
+				    enum abi_direction from, __u32 seq,
+				    __u32 length)
+{
+	struct abi_splice_way *way = &splice->way[from];
+	__u32 flow = splice->flow, next = way->next, end = seq + length;
+	struct abi_flow_hot *hot = bpf_map_lookup_elem(&flow_hot, &flow);
+	struct abi_flow_direction *figures;
+	__u64 now = bpf_ktime_get_coarse_ns();
+
+	if (!hot)
+		return;
+	figures = &hot->direction[from];
+	__sync_fetch_and_add(&figures->packets, 1);
+	/* Bytes that come again, or from nowhere, are none. */
+	if (!length || (__s32)(end - next) <= 0 || (__s32)(seq - next) > 0)
+		return;
+	if (__sync_val_compare_and_swap(&way->next, next, end) != next)
+		return;
+	__sync_fetch_and_add(&figures->redirected, end - next);
+	if (figures->last_ns != now)
+		figures->last_ns = now;
+}
+
+/* The receiver knows best what has come through. @ack: in the numbers of the
+ * one whose bytes it acknowledges. */
+static __always_inline void acknowledge(struct abi_splice *splice,
+					enum abi_direction to, __u32 ack)
+{
+	struct abi_splice_way *way = &splice->way[to];
+	__u32 flow = splice->flow, next = way->next;
+	struct abi_flow_hot *hot;
+
+	if ((__s32)(ack - way->acked) > 0)
+		way->acked = ack;
+	if (way->fin_seen && ack == way->fin + 1)
+		way->fin_acked = 1;
+	/* Bytes that were counted on no CPU, or came in disorder; not a FIN. */
+	if (way->fin_seen && (__s32)(ack - way->fin) > 0)
+		ack = way->fin;
+	if ((__s32)(ack - next) <= 0 ||
+	    __sync_val_compare_and_swap(&way->next, next, ack) != next)
+		return;
+	hot = bpf_map_lookup_elem(&flow_hot, &flow);
+	if (hot)
+		__sync_fetch_and_add(&hot->direction[to].redirected,
+				     ack - next);
+}
+
+static __always_inline void close_splice(struct abi_splice *splice, __u32 index,
+					 enum abi_splice_end end)
+{
+	if (__sync_val_compare_and_swap(&splice->state, ABI_SPLICE_SPLICED,
+					ABI_SPLICE_CLOSED) !=
+	    ABI_SPLICE_SPLICED)
+		return;
+	splice->end = (__u8)end;
+	tell(splice, index);
+}
+
+/*
+ * Both receivers judge RST and FIN themselves, their numbers are translated
+ * one to one. What the record makes of them has to be right only for those
+ * that a receiver takes: a RST with exactly the next number (RFC 5961 section
+ * 3.2), a FIN that has been acknowledged.
+ */
+static __always_inline void watch(struct abi_splice *splice, __u32 index,
+				  enum abi_direction from, __u32 seq, __u32 ack,
+				  __u32 length, __u8 fin, __u8 rst, __u8 is_ack)
+{
+	struct abi_splice_way *way = &splice->way[from];
+
+	account(splice, from, seq, length);
+	if (fin && !way->fin_acked) {
+		way->fin = seq + length;
+		if (!way->fin_seen) {
+			way->fin_seen = 1;
+			tell(splice, index);
+		}
+	}
+	if (is_ack && !rst)
+		acknowledge(splice, !from, ack);
+	if (rst && (seq == way->acked || seq == way->next))
+		close_splice(splice, index,
+			     from == ABI_FROM_CLIENT
+				     ? ABI_SPLICE_END_RESET_BY_CLIENT
+				     : ABI_SPLICE_END_RESET_BY_BACKEND);
+	else if (splice->way[0].fin_acked && splice->way[1].fin_acked)
+		close_splice(splice, index, ABI_SPLICE_END_CLOSED);
+}
+
+static __always_inline __u16 scale(__u16 window_be,
+				   const struct abi_splice_way *way)
+{
+	__u32 window = bpf_ntohs(window_be);
+
+	window = window << (way->window_left & 15) >> (way->window_right & 15);
+	return bpf_htons(window > 0xffff ? 0xffff : (__u16)window);
+}
+
+static __always_inline __u32 fold(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (__u32)((sum & 0xffff) + (sum >> 16));
+}
+
+/* Return: what the addresses add to TCP's checksum, -1: dropped. */
+static __always_inline __s64 rewrite_ip(struct __sk_buff *skb,
+					const struct abi_splice *splice,
+					const struct abi_splice_way *way)
+{
+	const __u32 l3 = sizeof(struct ethhdr);
+	__be32 old[8], new[8];
+	struct ipv6hdr ip6;
+	struct iphdr ip;
+	__s64 diff;
+
+	if (splice->family == AF_INET) {
+		if (bpf_skb_load_bytes(skb, l3, &ip, sizeof(ip)))
+			return -1;
+		old[0] = ip.saddr;
+		old[1] = ip.daddr;
+		__builtin_memcpy(&new[0], way->source, 4);
+		__builtin_memcpy(&new[1], way->destination, 4);
+		diff = bpf_csum_diff(old, 8, new, 8, 0);
+		ip.saddr = new[0];
+		ip.daddr = new[1];
+		/* RFC 1624 section 3; TTL is the high byte of its word. */
+		ip.check = (__u16)~fold((__u64)(__u16)~ip.check + (__u32)diff +
+					(__u16)~bpf_htons(0x0100));
+		ip.ttl--;
+		if (bpf_skb_store_bytes(skb, l3, &ip, sizeof(ip), 0))
+			return -1;
+	} else {
+		if (bpf_skb_load_bytes(skb, l3, &ip6, sizeof(ip6)))
+			return -1;
+		__builtin_memcpy(old, &ip6.saddr, 32);
+		__builtin_memcpy(new, way->source, 16);
+		__builtin_memcpy(new + 4, way->destination, 16);
+		diff = bpf_csum_diff(old, 32, new, 32, 0);
+		__builtin_memcpy(&ip6.saddr, new, 32);
+		ip6.hop_limit--;
+		if (bpf_skb_store_bytes(skb, l3, &ip6, sizeof(ip6), 0))
+			return -1;
+	}
+	return diff & 0xffffffff;
+}
+
+static __always_inline void translate_options(struct walk *walk,
+					      const struct abi_splice_way *way)
+{
+	__u32 *word = walk->header.word;
+
+	walk->tsval = way->tsval;
+	walk->tsecr = way->tsecr;
+	walk->ack = way->ack;
+	if (walk->end == sizeof(struct tcphdr))
+		return;
+	if (walk->end == sizeof(struct tcphdr) + 12 &&
+	    word[5] == bpf_htonl(TIMESTAMPS_ALIGNED)) {
+		word[6] = bpf_htonl(bpf_ntohl(word[6]) + way->tsval);
+		if (word[7])
+			word[7] = bpf_htonl(bpf_ntohl(word[7]) + way->tsecr);
+		return;
+	}
+	walk->task = WALK_TRANSLATE;
+	walk_options(walk);
+}
+
+static __noinline int forward(struct __sk_buff *skb, __u32 index, __u32 from,
+			      __u32 l4)
+{
+	struct abi_splice *splice = bpf_map_lookup_elem(&splices, &index);
+	struct walk walk = {};
+	struct tcphdr *tcp = (void *)walk.header.byte;
+	__u32 old[TCP_HEADER_MAX / 4] = {}, length, payload;
+	const struct abi_splice_way *way;
+	__s64 addresses;
+	__u32 seq, ack;
+
+	if (!splice || from > 1 || l4 > 128 ||
+	    bpf_skb_load_bytes(skb, l4, tcp, sizeof(*tcp)))
+		return TC_ACT_SHOT;
+	way = &splice->way[from];
+	length = tcp->doff * 4;
+	if (length < sizeof(*tcp) || l4 + length > skb->len ||
+	    !walk_load(skb, l4, length, &walk))
+		return TC_ACT_SHOT;
+	__builtin_memcpy(old, walk.header.byte, sizeof(old));
+	payload = skb->len - l4 - length;
+	seq = bpf_ntohl(tcp->seq);
+	ack = bpf_ntohl(tcp->ack_seq);
+
+	tcp->source = way->source_port_be;
+	tcp->dest = way->destination_port_be;
+	tcp->seq = bpf_htonl(seq + way->seq);
+	if (tcp->ack)
+		tcp->ack_seq = bpf_htonl(ack + way->ack);
+	if (!tcp->syn)
+		tcp->window = scale(tcp->window, way);
+	translate_options(&walk, way);
+	if (splice->state == ABI_SPLICE_SPLICED)
+		watch(splice, index, from, seq, ack + way->ack, payload,
+		      tcp->fin, tcp->rst, tcp->ack);
+
+	addresses = rewrite_ip(skb, splice, way);
+	if (addresses < 0)
+		return TC_ACT_SHOT;
+	if (walk_store(skb, l4, length, &walk, old) ||
+	    bpf_l4_csum_replace(skb,
+				l4 + __builtin_offsetof(struct tcphdr, check),
+				0, (__u32)addresses, BPF_F_PSEUDO_HDR))
+		return TC_ACT_SHOT;
+	return bpf_redirect_neigh(way->interface, 0, 0, 0);
+}
+
+#endif

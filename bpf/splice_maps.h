@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The maps of the splice; what user space sees of them is in abi.h. */
+#ifndef SNICTL_SPLICE_MAPS_H
+#define SNICTL_SPLICE_MAPS_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include "abi.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct abi_flow_hot);
+} flow_hot SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct abi_splice);
+} splices SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2);
+	__type(key, struct abi_tuple);
+	__type(value, struct abi_joined);
+} splice_tuples SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, ABI_SPLICE_PORT_WORDS);
+	__type(key, __u32);
+	__type(value, __u64);
+} splice_ports SEC(".maps");
+
+/* A ring a thread of the agent, of splices that have stepped on. A hint: the
+ * agent looks at the splice, and looks anyway from time to time. */
+struct ring {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 65536);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, ABI_THREADS_MAX);
+	__type(key, __u32);
+	__array(values, struct ring);
+} splice_rings SEC(".maps");
+
+static void tell(const struct abi_splice *splice, __u32 index)
+{
+	__u32 thread = splice->thread;
+	void *ring = bpf_map_lookup_elem(&splice_rings, &thread);
+
+	if (ring)
+		bpf_ringbuf_output(ring, &index, sizeof(index), 0);
+}
+
+#endif
