@@ -99,6 +99,7 @@ $(BUILD)/%.skel.h: $(BUILD)/bpf/%.bpf.o
 $(BUILD)/userspace/sockmap.o: $(BUILD)/sockmap.skel.h
 $(BUILD)/userspace/edge_program.o: $(BUILD)/edge.skel.h
 $(BUILD)/userspace/splice.o: $(BUILD)/splice.skel.h
+$(BUILD)/userspace/splice_guard.o: $(BUILD)/splice_guard.skel.h
 
 $(BUILD)/libsnictl.a: $(call object,$(LIBRARY_SOURCES))
 	$(RM) $@

@@ -21,6 +21,8 @@
  * Invariant STACK SILENCE: from FLIPPING on no packet that the stack itself
  * makes leaves with a spliced tuple: no RST for a socket that is gone, no
  * retransmission, no probe. What the stack makes has come in by no interface.
+ * Where these programs have been taken away, splice_guard.bpf.c keeps it
+ * silent.
  */
 #include <linux/bpf.h>
 #include <linux/bpf.h>
@@ -35,25 +37,6 @@
 #include "splice_maps.h"
 #include "splice_packet.h"
 #include "splice_path.h"
-
-static __always_inline struct abi_splice *
-find_splice(const struct packet *p, __u32 *ret_index, __u32 *ret_side)
-{
-	struct abi_joined *joined =
-		bpf_map_lookup_elem(&splice_tuples, &p->tuple);
-	struct abi_splice *splice;
-	__u32 index;
-
-	if (!joined)
-		return 0;
-	index = joined->splice;
-	splice = bpf_map_lookup_elem(&splices, &index);
-	if (!splice || splice->generation != joined->generation)
-		return 0;
-	*ret_index = index;
-	*ret_side = joined->side;
-	return splice;
-}
 
 SEC("tc")
 int splice_in(struct __sk_buff *skb)
@@ -71,7 +54,7 @@ int splice_in(struct __sk_buff *skb)
 	rst = tcp->rst;
 	ack = bpf_ntohl(tcp->ack_seq);
 	length = tcp->doff * 4;
-	splice = find_splice(&p, &index, &side);
+	splice = find_splice(&p.tuple, &index, &side);
 	if (!splice)
 		return TC_ACT_UNSPEC;
 	state = *(volatile __u32 *)&splice->state;
@@ -116,7 +99,7 @@ int splice_out(struct __sk_buff *skb)
 	tcp = read_packet(skb, true, &p);
 	if (!tcp)
 		return TC_ACT_UNSPEC;
-	splice = find_splice(&p, &index, &side);
+	splice = find_splice(&p.tuple, &index, &side);
 	if (!splice)
 		return TC_ACT_UNSPEC;
 	/* A full barrier, the other half of the flip's. */

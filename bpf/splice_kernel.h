@@ -47,6 +47,13 @@ struct tcp_sock {
 	__u8 ecn_flags;
 	__u8 tcp_usec_ts : 1;
 };
+struct nf_hook_state {
+	__u8 pf;
+};
+struct bpf_nf_ctx {
+	const struct nf_hook_state *state;
+	struct sk_buff *skb;
+};
 #pragma clang attribute pop
 
 /* include/net/tcp_states.h */

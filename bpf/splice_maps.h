@@ -52,7 +52,7 @@ struct {
 	__array(values, struct ring);
 } splice_rings SEC(".maps");
 
-static void tell(const struct abi_splice *splice, __u32 index)
+static inline void tell(const struct abi_splice *splice, __u32 index)
 {
 	__u32 thread = splice->thread;
 	void *ring = bpf_map_lookup_elem(&splice_rings, &thread);

@@ -111,4 +111,22 @@ static __always_inline struct tcphdr *read_packet(struct __sk_buff *skb,
 	return tcp;
 }
 
+static __always_inline struct abi_splice *
+find_splice(const struct abi_tuple *tuple, __u32 *ret_index, __u32 *ret_side)
+{
+	struct abi_joined *joined = bpf_map_lookup_elem(&splice_tuples, tuple);
+	struct abi_splice *splice;
+	__u32 index;
+
+	if (!joined)
+		return 0;
+	index = joined->splice;
+	splice = bpf_map_lookup_elem(&splices, &index);
+	if (!splice || splice->generation != joined->generation)
+		return 0;
+	*ret_index = index;
+	*ret_side = joined->side;
+	return splice;
+}
+
 #endif

@@ -5,6 +5,9 @@
 #include "../userspace/cleanup.h"
 #include "../userspace/edge_hook.h"
 #include "../userspace/flow_read.h"
+#include "../userspace/splice.h"
+#include "../userspace/splice_guard.h"
+#include "../userspace/splice_hook.h"
 #include "../userspace/state.h"
 #include "../userspace/words.h"
 #include "agent_view.h"
@@ -20,6 +23,8 @@
  * @is_loaded:  false: @maps_error says why, and the figures are 0.
  * @flows:      by enum abi_phase.
  * @hooks:      array of the edge's hooks, an object an interface.
+ * @unspliced:  array of interfaces where the splice's programs are missing.
+ * @is_guarded: spliced flows stand still there; they are reset otherwise.
  * @kept_aside: the latest damaged state file, where @kept_count.
  */
 struct status {
@@ -35,6 +40,8 @@ struct status {
 	uint64_t bans;
 	uint64_t allowed;
 	json_t *hooks;
+	json_t *unspliced;
+	bool is_guarded;
 	unsigned kept_count;
 	char kept_aside[PATH_SIZE];
 };
@@ -65,6 +72,12 @@ static void add_hook(void *context, const char *interface,
 				   edge_hook_words[wanted]));
 }
 
+static void add_unspliced(void *context, const char *interface, bool is_hooked)
+{
+	if (!is_hooked)
+		json_array_append_new(context, json_string(interface));
+}
+
 static int read_maps(const struct invocation *call, struct status *status)
 {
 	AUTO_CONFIG config = {.listeners = NULL};
@@ -82,6 +95,10 @@ static int read_maps(const struct invocation *call, struct status *status)
 	status->bans = maps->store.edge->bans;
 	status->allowed = maps->store.edge->allowed;
 	edge_hook_visit(&maps->store, add_hook, status->hooks);
+	if (splice_exists(&maps->store))
+		splice_hook_visit(&maps->store, add_unspliced,
+				  status->unspliced);
+	status->is_guarded = splice_guard_exists(&maps->store);
 	return 0;
 }
 
@@ -90,6 +107,7 @@ static void gather(const struct invocation *call, struct status *status)
 	memset(status, 0, sizeof(*status));
 	status->maps = READER_NONE;
 	status->hooks = json_array();
+	status->unspliced = json_array();
 	agent_ask(&call->paths, "status", &status->agent, &status->agent_error);
 	read_maps(call, status);
 	status->kept_count = state_kept_aside(&call->paths, status->kept_aside,
@@ -187,6 +205,19 @@ static void print_datapaths(const struct status *status)
 	}
 }
 
+static void print_unspliced(const struct status *status)
+{
+	for (size_t i = 0; i < json_array_size(status->unspliced); i++)
+		output_field(
+			i ? NULL : "Spliced",
+			"%sits programs are missing on %s%s: flows %s",
+			output_tone(TONE_BAD),
+			json_string_value(json_array_get(status->unspliced, i)),
+			output_tone(TONE_PLAIN),
+			status->is_guarded ? "stand still there"
+					   : "are reset there");
+}
+
 /* Where there is nothing to drop there are no hooks: said in one word. */
 static void print_hooks(const struct status *status)
 {
@@ -245,6 +276,7 @@ static void print_page(const struct invocation *call,
 	print_agent(status);
 	print_listeners(status);
 	print_datapaths(status);
+	print_unspliced(status);
 	print_maps(status);
 	output_field("Maps in", "%s", call->paths.bpffs);
 	output_field("State file", "%s", call->paths.state);
@@ -330,11 +362,12 @@ static json_t *status_object(const struct invocation *call,
 	json_t *datapaths = json_object_get(status->agent, "datapaths");
 
 	return json_pack(
-		"{s:o, s:o, s:O?, s:o, s:I, s:{s:I, s:I, s:O}, s:o, s:o}",
+		"{s:o, s:o, s:O?, s:O, s:o, s:I, s:{s:I, s:I, s:O}, s:o, s:o}",
 		"agent", agent_object(status), "listeners",
-		listeners_object(status), "datapaths", datapaths, "flows",
-		flows_object(status), "routes", (json_int_t)status->routes,
-		"edge", "bans", (json_int_t)status->bans, "allowed",
+		listeners_object(status), "datapaths", datapaths, "unspliced",
+		status->unspliced, "flows", flows_object(status), "routes",
+		(json_int_t)status->routes, "edge", "bans",
+		(json_int_t)status->bans, "allowed",
 		(json_int_t)status->allowed, "hooks", status->hooks, "maps",
 		maps_object(call, status), "state", state_object(call, status));
 }
@@ -359,5 +392,6 @@ int status_main(const struct invocation *call, struct error *error)
 	json_decref(status->agent);
 	reader_close(&status->maps);
 	json_decref(status->hooks);
+	json_decref(status->unspliced);
 	return ret;
 }

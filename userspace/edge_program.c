@@ -15,23 +15,6 @@ static const char *const names[EDGE_PROGRAM_COUNT] = {
 	[EDGE_PROGRAM_TC_IP] = "edge_tc_ip",
 };
 
-static int reuse_maps(const struct store *store, struct bpf_object *object)
-{
-	struct bpf_map *map;
-
-	bpf_object__for_each_map(map, object)
-	{
-		AUTO_FD pinned = -1;
-		int status = store_get(store, bpf_map__name(map), &pinned);
-
-		if (!status)
-			status = bpf_map__reuse_fd(map, pinned);
-		if (status)
-			return status;
-	}
-	return 0;
-}
-
 static int load_and_pin(const struct store *store)
 {
 	struct edge_bpf *object = edge_bpf__open();
@@ -39,7 +22,7 @@ static int load_and_pin(const struct store *store)
 
 	if (!object)
 		return -errno;
-	status = reuse_maps(store, object->obj);
+	status = store_reuse(store, object->obj);
 	if (!status)
 		status = edge_bpf__load(object);
 	for (int i = 0; !status && i < EDGE_PROGRAM_COUNT; i++)
@@ -96,7 +79,7 @@ int edge_program_join(const struct store *store, int interface,
 
 	if (!object)
 		return -errno;
-	status = reuse_maps(store, object->obj);
+	status = store_reuse(store, object->obj);
 	if (!status)
 		status = edge_dispatcher_join(interface, object->obj,
 					      names[EDGE_PROGRAM_XDP],

@@ -20,6 +20,9 @@
 #define AGAIN_MS 200
 /* How often the log says what was dropped, if anything was. */
 #define SAY_MS 60000
+/* How long an interface may be without the splice's programs: what is missed
+ * is sent again. */
+#define SPLICE_MS 1000
 
 /* Becomes readable when interfaces come, go or change. */
 static int open_links(void)
@@ -129,6 +132,25 @@ static void say_drops(struct edge_watch *watch, const struct store *store)
 	watch->said_ns = now_ns;
 }
 
+static void sync_splice(struct edge_watch *watch, struct agent *agent)
+{
+	struct error error = {0};
+	int count;
+
+	if (!agent->splice)
+		return;
+	watch->splice_ns = edge_now_ns();
+	count = splice_sync(agent->splice, &agent->store, &error);
+	if (count > 0)
+		log_say(LOG_LEVEL_NOTICE,
+			"splice: %d programs were missing on interfaces and "
+			"have been attached",
+			count);
+	if (count < 0 && !watch->splice_off)
+		log_say(LOG_LEVEL_ERROR, "%s", error.text);
+	watch->splice_off = count < 0;
+}
+
 /* Under the lock, which a writer may have just now: then again soon. */
 static void update(struct edge_watch *watch, struct agent *agent)
 {
@@ -145,15 +167,25 @@ static void update(struct edge_watch *watch, struct agent *agent)
 		log_say(LOG_LEVEL_NOTICE, "%d bans are over", status);
 	if (status >= 0)
 		status = edge_hook_sync(&agent->store, &error);
-	if (status >= 0 && agent->splice)
-		status = splice_sync(agent->splice, &agent->store, &error);
 	if (status < 0) {
 		log_say(LOG_LEVEL_ERROR, "%s", error.text);
 		/* Not at once again, and for ever. */
 		agent->store.edge->next_expiry_ns = 0;
 	}
+	sync_splice(watch, agent);
 	store_unlock(&agent->store);
 	watch->stepped = false;
+}
+
+/* Nothing tells of programs that are taken away: they are looked for. */
+static void look_for_splice(struct edge_watch *watch, struct agent *agent)
+{
+	if (!agent->splice ||
+	    edge_now_ns() - watch->splice_ns < SPLICE_MS * MS_NS ||
+	    store_trylock(&agent->store))
+		return;
+	sync_splice(watch, agent);
+	store_unlock(&agent->store);
 }
 
 void edge_watch_turn(struct edge_watch *watch, struct agent *agent)
@@ -163,5 +195,7 @@ void edge_watch_turn(struct edge_watch *watch, struct agent *agent)
 	watch->stepped |= clock_was_set(watch);
 	if (news || watch->stepped || watch->again || is_due(&agent->store))
 		update(watch, agent);
+	else
+		look_for_splice(watch, agent);
 	say_drops(watch, &agent->store);
 }

@@ -11,12 +11,16 @@
  * @links:      news of interfaces; -1: none can be had.
  * @clock:      readable when the wall clock is set; or -1.
  * @again:      somebody had the writers' lock.
+ * @splice_ns:  when the splice's programs were last looked for.
+ * @splice_off: that they cannot be attached has been said.
  * @said:       the drops that the log knows of, and since when.
  */
 struct edge_watch {
 	int links;
 	int clock;
 	bool again;
+	uint64_t splice_ns;
+	bool splice_off;
 	bool stepped;
 	struct abi_edge_counts said;
 	uint64_t said_ns;

@@ -50,6 +50,11 @@ void join_open(struct agent *agent)
 	if (result)
 		log_say(LOG_LEVEL_WARNING, "the data path splice is off: %s",
 			error->text);
+	else if (agent->splice->guard)
+		log_say(LOG_LEVEL_NOTICE,
+			"this kernel resets spliced flows where the programs "
+			"are taken away from an interface: %s",
+			strerror(-agent->splice->guard));
 }
 
 void join_close(struct agent *agent)

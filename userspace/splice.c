@@ -11,6 +11,7 @@
 #include "cleanup.h"
 #include "conntrack.h"
 #include "splice.skel.h"
+#include "splice_guard.h"
 #include "splice_hook.h"
 
 #define SECOND_NS 1000000000ULL
@@ -420,11 +421,13 @@ int splice_open(const struct store *store, unsigned threads,
 	}
 	if (!result)
 		result = splice_sync(splice, store, error);
-	if (result)
+	if (result < 0) {
 		splice_close(splice);
-	else
-		*ret_splice = splice;
-	return result;
+		return result;
+	}
+	splice->guard = splice_guard_attach(store);
+	*ret_splice = splice;
+	return 0;
 }
 
 int splice_sync(const struct splice *splice, const struct store *store,

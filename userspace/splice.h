@@ -35,6 +35,7 @@ struct splice_queue {
  * @slots:   @count of them, memory-mapped; slot n has port @first_port + n.
  * @ports:   memory-mapped; a bit for each local port that tuples may have.
  * @conntrack: to its netlink, or -errno.
+ * @guard:   0, or -errno: there is none, see splice_guard.h.
  * @free:    slots that no program can see any more.
  * @resting: slots of flows that have ended, whose late packets still pass.
  */
@@ -43,6 +44,7 @@ struct splice {
 	int tuples;
 	int rings_map;
 	int conntrack;
+	int guard;
 	struct abi_splice *slots;
 	uint64_t *ports;
 	uint32_t count;
@@ -72,8 +74,10 @@ int splice_open(const struct store *store, unsigned threads,
 void splice_close(struct splice *splice);
 
 /**
- * splice_sync() - attach to interfaces that are new. @store: locked.
- * Return: 0, or -errno with a sentence that names the interface.
+ * splice_sync() - attach where the programs do not hang: to interfaces that are
+ * new, or where somebody has taken them away. @store: locked.
+ * Return: how many were attached, or -errno with a sentence that names the
+ * interface.
  */
 int splice_sync(const struct splice *splice, const struct store *store,
 		struct error *error);

@@ -36,32 +36,62 @@ static int attach(int program, int index, unsigned type)
 	return link < 0 ? -errno : (int)link;
 }
 
-/* Whether the link is to this very interface, and not to one that had its
- * number before. */
-static bool is_alive(int link, int index)
+/*
+ * The program of the pinned link, if that is to this very interface: not to one
+ * that had its number before, and not taken away by somebody.
+ * Return: its id, 0: none.
+ */
+static __u32 program_there(int link, int index)
 {
 	struct bpf_link_info info = {0};
 	__u32 size = sizeof(info);
 
 	/* The interface comes first in the links of TCX too. */
-	return !bpf_obj_get_info_by_fd(link, &info, &size) &&
-	       info.xdp.ifindex == (__u32)index;
+	if (bpf_obj_get_info_by_fd(link, &info, &size) ||
+	    info.xdp.ifindex != (__u32)index)
+		return 0;
+	return info.prog_id;
 }
 
-static int sync_way(const struct store *store, int program, int index, char way,
-		    unsigned type)
+static bool is_there(const struct store *store, char way, int index)
 {
 	char name[PIN_NAME_SIZE];
 	AUTO_FD link = -1;
 
 	pin_name(way, index, name);
-	if (!store_get(store, name, &link) && is_alive(link, index))
+	return !store_get(store, name, &link) && program_there(link, index);
+}
+
+static __u32 program_id(int program)
+{
+	struct bpf_prog_info info = {0};
+	__u32 size = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(program, &info, &size) ? 0 : info.id;
+}
+
+/* Return: 1: it had to be attached, 0: it hangs there, -errno. */
+static int sync_way(const struct store *store, int program, int index, char way,
+		    unsigned type)
+{
+	char name[PIN_NAME_SIZE];
+	AUTO_FD link = -1;
+	__u32 there = 0;
+	int result;
+
+	pin_name(way, index, name);
+	if (!store_get(store, name, &link))
+		there = program_there(link, index);
+	if (there && there == program_id(program))
+		return 0;
+	if (there)
 		return bpf_link_update(link, program, NULL) ? -errno : 0;
 	cleanup_fd(&link);
 	link = attach(program, index, type);
 	if (link < 0)
 		return link;
-	return store_pin(store, link, name);
+	result = store_pin(store, link, name);
+	return result ? result : 1;
 }
 
 static void remove_stale(const struct store *store, const char *name,
@@ -80,11 +110,19 @@ static void remove_stale(const struct store *store, const char *name,
 	store_unpin(store, name);
 }
 
+static int refuse(const struct interface *at, int result, struct error *error)
+{
+	return error_set(error, EXIT_FAILED, result,
+			 "flows cannot be spliced on %s: %s%s", at->name,
+			 strerror(-result),
+			 result == -EINVAL ? " (it needs Linux 6.6)" : "");
+}
+
 int splice_hook_sync(const struct store *store, int in, int out,
 		     struct error *error)
 {
 	AUTO_INTERFACES list = {0};
-	int result = interfaces_read(&list);
+	int result = interfaces_read(&list), count = 0;
 
 	if (result)
 		return error_set(error, EXIT_FAILED, result,
@@ -98,16 +136,31 @@ int splice_hook_sync(const struct store *store, int in, int out,
 			continue;
 		/* First what keeps the stack silent. */
 		result = sync_way(store, out, at->index, 'o', TCX_EGRESS);
-		if (!result)
+		if (result >= 0) {
+			count += result;
 			result = sync_way(store, in, at->index, 'i',
 					  TCX_INGRESS);
-		if (result && result != -ENODEV)
-			return error_set(error, EXIT_FAILED, result,
-					 "flows cannot be spliced on %s: %s%s",
-					 at->name, strerror(-result),
-					 result == -EINVAL
-						 ? " (it needs Linux 6.6)"
-						 : "");
+		}
+		if (result < 0 && result != -ENODEV)
+			return refuse(at, result, error);
+		count += result > 0;
 	}
-	return 0;
+	return count;
+}
+
+int splice_hook_visit(const struct store *store, splice_hook_visitor *visit,
+		      void *context)
+{
+	AUTO_INTERFACES list = {0};
+	int status = interfaces_read(&list);
+
+	for (size_t i = 0; !status && i < list.count; i++) {
+		const struct interface *at = &list.row[i];
+
+		if (at->ethernet)
+			visit(context, at->name,
+			      is_there(store, 'i', at->index) &&
+				      is_there(store, 'o', at->index));
+	}
+	return status;
 }

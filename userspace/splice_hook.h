@@ -4,6 +4,7 @@
 #ifndef SNICTL_SPLICE_HOOK_H
 #define SNICTL_SPLICE_HOOK_H
 
+#include <stdbool.h>
 #include "store.h"
 
 /**
@@ -12,10 +13,19 @@
  * @in, @out: the programs; where others hang by a link of ours, these take
  *            their place, with no packet in between.
  *
- * Return: 0, or -errno with a sentence that names the interface. Interfaces
- * that go meanwhile are no error.
+ * Return: how many had to be attached, or -errno with a sentence that names the
+ * interface. Interfaces that go meanwhile are no error.
  */
 int splice_hook_sync(const struct store *store, int in, int out,
 		     struct error *error);
+
+/**
+ * splice_hook_visit() - each interface, and whether both programs hang there.
+ * Return: 0 or -errno.
+ */
+typedef void splice_hook_visitor(void *context, const char *interface,
+				 bool is_hooked);
+int splice_hook_visit(const struct store *store, splice_hook_visitor *visit,
+		      void *context);
 
 #endif

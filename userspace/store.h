@@ -3,6 +3,7 @@
 #ifndef SNICTL_STORE_H
 #define SNICTL_STORE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "../bpf/abi.h"
 #include "error.h"
@@ -37,6 +38,8 @@ struct store {
 	struct abi_counters *counters;
 	struct abi_edge *edge;
 };
+
+struct bpf_object;
 
 enum store_access {
 	STORE_READ,
@@ -136,6 +139,12 @@ int store_remove(const struct paths *paths, struct error *error);
 int store_pin(const struct store *store, int map, const char *name);
 int store_unpin(const struct store *store, const char *name);
 int store_get(const struct store *store, const char *name, int *ret_fd);
+
+/**
+ * store_reuse() - let an object that is not loaded yet have the pinned maps.
+ * Return: 0 or -errno; -ENOENT: one of its maps is not pinned.
+ */
+int store_reuse(const struct store *store, struct bpf_object *object);
 
 /**
  * store_pins_visit() - the name of each pin in the folder; @visit may unpin.

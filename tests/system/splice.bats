@@ -217,6 +217,79 @@ except OSError:
 	wait_for_flow 'name=a.test datapath=splice end=closed'
 }
 
+# unhook - take the programs off the router's interface to the client.
+unhook() {
+	local way index
+	index=$(lab_exec router ip -j link show client | jq '.[0].ifindex')
+	for way in i o; do
+		bpftool link detach pinned \
+			"$SNICTL_BPFFS/v2/splice_${way}_$index" || return
+	done
+}
+
+# unhooked - flows whose packets are about to come to a stack that has no
+# socket for them: their client goes on when run/unhook is written to.
+unhooked() {
+	mkfifo "$lab_path/run/unhook"
+	: >"$lab_path/log/unhook.log"
+	lab_start --log unhook.log client python3 -c '
+import os, sys
+sys.path.insert(0, os.environ["PYTHONPATH"])
+from peer import *
+many = [connect(a).send(hello(n)) for n, a in
+        (("a.test", "192.0.2.1"), ("six.test", "2001:db8:1::1"))]
+for c in many:
+    c.expect_backend("one")
+print("up", flush=True)
+open("'"$lab_path"'/run/unhook").readline()
+for c in many:
+    c.send(b"?")
+print("sent", flush=True)
+for c in many:
+    c.expect(b"?").exchange(bytes(10000))
+for c in many:
+    c.fin().expect_fin()
+print("whole", flush=True)
+'
+	wait_until grep -qx up "$lab_path/log/unhook.log"
+	wait_until all_spliced_of a.test 1
+	wait_until all_spliced_of six.test 1
+	unhook
+}
+
+# sends_again COUNT - the client has sent so many segments again.
+sends_again() {
+	(($(lab_exec client nstat -asz TcpRetransSegs |
+		awk '/Retrans/ {print $2}') >= $1))
+}
+
+@test "STACK SILENCE: hooks are taken away, and no agent: the next one attaches them" {
+	lab_up --backends 1
+	start_agent --datapath splice
+	start_peer backend1 one
+	routes <<-'END'
+		route add a.test 198.51.100.11:443
+		route add six.test [2001:db8:2::11]:443
+	END
+	unhooked
+	stop_agent KILL
+	run snictl status
+	assert_output --partial 'programs are missing on'
+	echo >"$lab_path/run/unhook"
+	wait_until grep -qx sent "$lab_path/log/unhook.log"
+	wait_until sends_again 2
+	start_agent --datapath splice
+	wait_until grep -qx whole "$lab_path/log/unhook.log"
+	assert_equal "$(snictl status --json | jq -c .unspliced)" '[]'
+}
+
+@test "STACK SILENCE: hooks are taken away: the agent attaches them" {
+	unhooked
+	echo >"$lab_path/run/unhook"
+	wait_until grep -qx whole "$lab_path/log/unhook.log"
+	news | grep 'programs were missing'
+}
+
 @test "a firewall that follows connections does not stand in the way, nor does it keep them" {
 	lab_exec router nft -f - <<-'END'
 		table inet fw {
