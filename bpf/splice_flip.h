@@ -18,6 +18,8 @@
 #define IFF_LOOPBACK 8
 /* linux/if_arp.h, which brings in the C library. */
 #define ARPHRD_ETHER 1
+/* Until a side says more: what this host has let it send. */
+#define WINDOW_UNSCALED 65536
 #define MS_NS 1000000
 /* A round trip that is no longer than ABI_SPLICE_NEAR_US, or than so many times
  * the other side's, does not change what that one has measured. */
@@ -194,6 +196,8 @@ static __always_inline void join(struct abi_splice *splice,
 	up->acked = up->next;
 	down->next = backend->copied_seq;
 	down->acked = down->next;
+	up->window = WINDOW_UNSCALED;
+	down->window = WINDOW_UNSCALED;
 	if (BPF_CORE_READ_BITFIELD(client, rx_opt.tstamp_ok))
 		join_clocks(splice, client, backend, tsval);
 	up->window_left = BPF_CORE_READ_BITFIELD(client, rx_opt.snd_wscale);

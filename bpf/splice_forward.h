@@ -78,6 +78,23 @@ static __always_inline void close_splice(struct abi_splice *splice, __u32 index,
 	tell(splice, index);
 }
 
+static __always_inline __u32 unscale(__u16 window_be,
+				     const struct abi_splice_way *way)
+{
+	return (__u32)bpf_ntohs(window_be) << (way->window_left & 15);
+}
+
+/*
+ * What a receiver would look at (RFC 9293 section 3.10.7.4, RFC 5961 section
+ * 5), as far as it can be known here: who does not see the connection has to
+ * guess both numbers.
+ */
+static __always_inline bool is_plausible(const struct abi_splice_way *way,
+					 __u32 number)
+{
+	return number - way->acked + way->window <= 2 * way->window;
+}
+
 /*
  * Both receivers judge RST and FIN themselves, their numbers are translated
  * one to one. What the record makes of them has to be right only for those
@@ -85,22 +102,31 @@ static __always_inline void close_splice(struct abi_splice *splice, __u32 index,
  * 3.2), a FIN that has been acknowledged.
  */
 static __always_inline void watch(struct abi_splice *splice, __u32 index,
-				  enum abi_direction from, __u32 seq, __u32 ack,
-				  __u32 length, __u8 fin, __u8 rst, __u8 is_ack)
+				  enum abi_direction from, __u32 length,
+				  const struct tcphdr *tcp)
 {
 	struct abi_splice_way *way = &splice->way[from];
+	struct abi_splice_way *back = &splice->way[!from];
+	__u32 seq = bpf_ntohl(tcp->seq);
+	__u32 ack = bpf_ntohl(tcp->ack_seq) + way->ack;
+	__u32 window = unscale(tcp->window, way);
 
+	if (!is_plausible(way, seq) || (tcp->ack && !is_plausible(back, ack)))
+		return;
 	account(splice, from, seq, length);
-	if (fin && !way->fin_acked) {
+	if (tcp->fin && tcp->ack && !way->fin_acked) {
 		way->fin = seq + length;
 		if (!way->fin_seen) {
 			way->fin_seen = 1;
 			tell(splice, index);
 		}
 	}
-	if (is_ack && !rst)
+	if (tcp->ack && !tcp->rst) {
+		if (window > back->window)
+			back->window = window;
 		acknowledge(splice, !from, ack);
-	if (rst && (seq == way->acked || seq == way->next))
+	}
+	if (tcp->rst && (seq == way->acked || seq == way->next))
 		close_splice(splice, index,
 			     from == ABI_FROM_CLIENT
 				     ? ABI_SPLICE_END_RESET_BY_CLIENT
@@ -112,9 +138,8 @@ static __always_inline void watch(struct abi_splice *splice, __u32 index,
 static __always_inline __u16 scale(__u16 window_be,
 				   const struct abi_splice_way *way)
 {
-	__u32 window = bpf_ntohs(window_be);
+	__u32 window = unscale(window_be, way) >> (way->window_right & 15);
 
-	window = window << (way->window_left & 15) >> (way->window_right & 15);
 	return bpf_htons(window > 0xffff ? 0xffff : (__u16)window);
 }
 
@@ -129,10 +154,12 @@ static __always_inline __u32 fold(__u64 sum)
 /* Return: what the addresses add to TCP's checksum, -1: dropped. */
 static __always_inline __s64 rewrite_ip(struct __sk_buff *skb,
 					const struct abi_splice *splice,
-					const struct abi_splice_way *way)
+					struct abi_splice_way *way)
 {
 	const __u32 l3 = sizeof(struct ethhdr);
-	__be32 old[8], new[8];
+	/* The zeros behind those of IPv4 add nothing. */
+	__be32 *addresses = (__be32 *)way->source;
+	const __u32 size = sizeof(way->source) + sizeof(way->destination);
 	struct ipv6hdr ip6;
 	struct iphdr ip;
 	__s64 diff;
@@ -140,13 +167,9 @@ static __always_inline __s64 rewrite_ip(struct __sk_buff *skb,
 	if (splice->family == AF_INET) {
 		if (bpf_skb_load_bytes(skb, l3, &ip, sizeof(ip)))
 			return -1;
-		old[0] = ip.saddr;
-		old[1] = ip.daddr;
-		__builtin_memcpy(&new[0], way->source, 4);
-		__builtin_memcpy(&new[1], way->destination, 4);
-		diff = bpf_csum_diff(old, 8, new, 8, 0);
-		ip.saddr = new[0];
-		ip.daddr = new[1];
+		diff = bpf_csum_diff(&ip.saddr, 8, addresses, size, 0);
+		__builtin_memcpy(&ip.saddr, way->source, 4);
+		__builtin_memcpy(&ip.daddr, way->destination, 4);
 		/* RFC 1624 section 3; TTL is the high byte of its word. */
 		ip.check = (__u16)~fold((__u64)(__u16)~ip.check + (__u32)diff +
 					(__u16)~bpf_htons(0x0100));
@@ -156,11 +179,9 @@ static __always_inline __s64 rewrite_ip(struct __sk_buff *skb,
 	} else {
 		if (bpf_skb_load_bytes(skb, l3, &ip6, sizeof(ip6)))
 			return -1;
-		__builtin_memcpy(old, &ip6.saddr, 32);
-		__builtin_memcpy(new, way->source, 16);
-		__builtin_memcpy(new + 4, way->destination, 16);
-		diff = bpf_csum_diff(old, 32, new, 32, 0);
-		__builtin_memcpy(&ip6.saddr, new, 32);
+		diff = bpf_csum_diff((__be32 *)&ip6.saddr, size, addresses,
+				     size, 0);
+		__builtin_memcpy(&ip6.saddr, way->source, size);
 		ip6.hop_limit--;
 		if (bpf_skb_store_bytes(skb, l3, &ip6, sizeof(ip6), 0))
 			return -1;
@@ -195,10 +216,9 @@ static __noinline int forward(struct __sk_buff *skb, __u32 index, __u32 from,
 	struct abi_splice *splice = bpf_map_lookup_elem(&splices, &index);
 	struct walk walk = {};
 	struct tcphdr *tcp = (void *)walk.header.byte;
-	__u32 old[TCP_HEADER_MAX / 4] = {}, length, payload;
-	const struct abi_splice_way *way;
+	__u32 old[TCP_HEADER_MAX / 4] = {}, length;
+	struct abi_splice_way *way;
 	__s64 addresses;
-	__u32 seq, ack;
 
 	if (!splice || from > 1 || l4 > 128 ||
 	    bpf_skb_load_bytes(skb, l4, tcp, sizeof(*tcp)))
@@ -209,21 +229,17 @@ static __noinline int forward(struct __sk_buff *skb, __u32 index, __u32 from,
 	    !walk_load(skb, l4, length, &walk))
 		return TC_ACT_SHOT;
 	__builtin_memcpy(old, walk.header.byte, sizeof(old));
-	payload = skb->len - l4 - length;
-	seq = bpf_ntohl(tcp->seq);
-	ack = bpf_ntohl(tcp->ack_seq);
+	if (splice->state == ABI_SPLICE_SPLICED)
+		watch(splice, index, from, skb->len - l4 - length, tcp);
 
 	tcp->source = way->source_port_be;
 	tcp->dest = way->destination_port_be;
-	tcp->seq = bpf_htonl(seq + way->seq);
+	tcp->seq = bpf_htonl(bpf_ntohl(tcp->seq) + way->seq);
 	if (tcp->ack)
-		tcp->ack_seq = bpf_htonl(ack + way->ack);
+		tcp->ack_seq = bpf_htonl(bpf_ntohl(tcp->ack_seq) + way->ack);
 	if (!tcp->syn)
 		tcp->window = scale(tcp->window, way);
 	translate_options(&walk, way);
-	if (splice->state == ABI_SPLICE_SPLICED)
-		watch(splice, index, from, seq, ack + way->ack, payload,
-		      tcp->fin, tcp->rst, tcp->ack);
 
 	addresses = rewrite_ip(skb, splice, way);
 	if (addresses < 0)

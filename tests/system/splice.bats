@@ -455,6 +455,7 @@ open_at() {
 }
 
 @test "a blind RST or FIN, and a RST within the window, end nothing" {
+	snictl set half-close-timeout 1s
 	client <<-'END'
 		c = connect("192.0.2.1").send(hello("a.test"))
 		c.expect_backend("one")
@@ -477,7 +478,14 @@ open_at() {
 		    spoof(i * 2147483 & 0xffffffff, 4)
 		    spoof(i * 2147483 & 0xffffffff, 0x11)
 		c.exchange(b"still here")
-		wait_flows(1, phase="spliced", name="a.test")
+		(flow,) = flows(name="a.test")
+		equal((flow["bytes_in"], flow["bytes_out"]),
+		      (len(c.sent), len(c.sent + b"one\n")))
+		# One that has ended on a side is over before long; ours is not.
+		half = connect("192.0.2.1").send(hello("silent.test"))
+		wait_flows(1, phase="spliced", name="silent.test")
+		half.fin().expect_reset()
+		c.exchange(b"still here")
 		c.fin().expect_fin()
 	END
 	wait_for_flow 'name=a.test datapath=splice end=closed'
