@@ -3,51 +3,110 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "cleanup.h"
 #include "number.h"
 
-/** struct inherited - a listening socket; fd -1: taken. */
+enum inherit_kind {
+	INHERIT_OTHER,
+	INHERIT_LISTENER,
+	INHERIT_CONNECTION,
+	INHERIT_PIPE_OUT, /* the end to read from */
+	INHERIT_PIPE_IN,
+	INHERIT_KINDS
+};
+
+/**
+ * struct inherited - a descriptor; fd -1: taken.
+ * @number: the socket's cookie or the pipe's inode.
+ */
 struct inherited {
-	struct inherited *next;
-	struct abi_endpoint endpoint;
+	uint64_t number;
 	int fd;
 };
 
-static struct inherited *inherit_list;
+/** struct inherit_list - those of a kind, in the order of their numbers. */
+struct inherit_list {
+	struct inherited *row;
+	size_t count;
+	size_t size;
+};
 
-static bool inherit_listens(int fd, struct abi_endpoint *ret_endpoint)
+static struct inherit_list inherit_lists[INHERIT_KINDS];
+
+/* ---- look ---------------------------------------------------------------- */
+
+static int inherit_option(int fd, int option)
 {
-	struct sockaddr_storage address = {0};
-	socklen_t size = sizeof(int);
-	int listens = 0;
+	int value = 0;
+	socklen_t size = sizeof(value);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) ||
-	    !listens)
-		return false;
-	size = sizeof(address);
-	if (getsockname(fd, (struct sockaddr *)&address, &size) ||
-	    (address.ss_family != AF_INET && address.ss_family != AF_INET6))
-		return false;
-	addr_from_sockaddr(&address, ret_endpoint);
+	return getsockopt(fd, SOL_SOCKET, option, &value, &size) ? -1 : value;
+}
+
+static enum inherit_kind inherit_socket(int fd, uint64_t *ret_number)
+{
+	socklen_t size = sizeof(*ret_number);
+	int family = inherit_option(fd, SO_DOMAIN);
+
+	if ((family != AF_INET && family != AF_INET6) ||
+	    inherit_option(fd, SO_TYPE) != SOCK_STREAM ||
+	    getsockopt(fd, SOL_SOCKET, SO_COOKIE, ret_number, &size))
+		return INHERIT_OTHER;
+	return inherit_option(fd, SO_ACCEPTCONN) == 1 ? INHERIT_LISTENER
+						      : INHERIT_CONNECTION;
+}
+
+static enum inherit_kind inherit_kind(int fd, uint64_t *ret_number)
+{
+	struct stat status;
+
+	if (fstat(fd, &status))
+		return INHERIT_OTHER;
+	if (S_ISSOCK(status.st_mode))
+		return inherit_socket(fd, ret_number);
+	if (!S_ISFIFO(status.st_mode))
+		return INHERIT_OTHER;
+	*ret_number = status.st_ino;
+	return (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY ? INHERIT_PIPE_OUT
+							    : INHERIT_PIPE_IN;
+}
+
+static bool inherit_keep(struct inherit_list *list, struct inherited one)
+{
+	if (list->count == list->size) {
+		size_t size = list->size ? 2 * list->size : 64;
+		struct inherited *row =
+			reallocarray(list->row, size, sizeof(*row));
+
+		if (!row)
+			return false;
+		list->row = row;
+		list->size = size;
+	}
+	list->row[list->count++] = one;
 	return true;
 }
 
 static void inherit_look_at(int fd)
 {
-	struct inherited *one = calloc(1, sizeof(*one));
+	struct inherited one = {.fd = fd};
+	enum inherit_kind kind = inherit_kind(fd, &one.number);
 
-	if (!one || !inherit_listens(fd, &one->endpoint)) {
-		free(one);
+	if (kind == INHERIT_OTHER || !inherit_keep(&inherit_lists[kind], one))
 		close(fd);
-		return;
-	}
-	one->fd = fd;
-	one->next = inherit_list;
-	inherit_list = one;
+}
+
+static int inherit_compare(const void *a, const void *b)
+{
+	const struct inherited *one = a, *other = b;
+
+	return (one->number > other->number) - (one->number < other->number);
 }
 
 static inline void inherit_close_folder(DIR **folder)
@@ -71,26 +130,97 @@ int inherit_open(void)
 		    (int)fd != dirfd(folder))
 			inherit_look_at((int)fd);
 	}
+	for (unsigned i = 0; i < INHERIT_KINDS; i++) {
+		struct inherit_list *list = &inherit_lists[i];
+
+		if (list->count)
+			qsort(list->row, list->count, sizeof(*list->row),
+			      inherit_compare);
+	}
 	return 0;
 }
 
-int inherit_take(const struct abi_endpoint *endpoint)
-{
-	struct inherited *one = inherit_list;
+/* ---- take ---------------------------------------------------------------- */
 
-	while (one && (one->fd < 0 || memcmp(&one->endpoint, endpoint,
-					     sizeof(*endpoint)) != 0))
-		one = one->next;
+static bool inherit_is_at(int fd, const struct abi_endpoint *endpoint)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t size = sizeof(address);
+	struct abi_endpoint local;
+
+	if (getsockname(fd, (struct sockaddr *)&address, &size))
+		return false;
+	addr_from_sockaddr(&address, &local);
+	return !memcmp(&local, endpoint, sizeof(local));
+}
+
+int inherit_listener(const struct abi_endpoint *endpoint)
+{
+	const struct inherit_list *list = &inherit_lists[INHERIT_LISTENER];
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (list->row[i].fd >= 0 &&
+		    inherit_is_at(list->row[i].fd, endpoint))
+			return take_fd(&list->row[i].fd);
+	}
+	return -1;
+}
+
+static struct inherited *inherit_find(enum inherit_kind kind, uint64_t number)
+{
+	const struct inherit_list *list = &inherit_lists[kind];
+	const struct inherited key = {.number = number};
+
+	return list->count ? bsearch(&key, list->row, list->count,
+				     sizeof(*list->row), inherit_compare)
+			   : NULL;
+}
+
+bool inherit_has(uint64_t cookie)
+{
+	return inherit_find(INHERIT_CONNECTION, cookie);
+}
+
+int inherit_connection(uint64_t cookie)
+{
+	struct inherited *one = inherit_find(INHERIT_CONNECTION, cookie);
+
 	return one ? take_fd(&one->fd) : -1;
+}
+
+int inherit_any(void)
+{
+	const struct inherit_list *list = &inherit_lists[INHERIT_CONNECTION];
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (list->row[i].fd >= 0)
+			return take_fd(&list->row[i].fd);
+	}
+	return -1;
+}
+
+bool inherit_pipe(uint64_t inode, int ret_fd[2])
+{
+	struct inherited *out = inherit_find(INHERIT_PIPE_OUT, inode);
+	struct inherited *in = inherit_find(INHERIT_PIPE_IN, inode);
+
+	if (!out || !in || out->fd < 0 || in->fd < 0)
+		return false;
+	ret_fd[0] = take_fd(&out->fd);
+	ret_fd[1] = take_fd(&in->fd);
+	return true;
 }
 
 void inherit_close(void)
 {
-	while (inherit_list) {
-		AUTO_FREE struct inherited *one = inherit_list;
+	for (unsigned i = 0; i < INHERIT_KINDS; i++) {
+		struct inherit_list *list = &inherit_lists[i];
 
-		inherit_list = one->next;
-		if (one->fd >= 0)
-			close(one->fd);
+		for (size_t j = 0; j < list->count; j++) {
+			if (list->row[j].fd >= 0)
+				close(list->row[j].fd);
+		}
+		free(list->row);
+		*list = (struct inherit_list){0};
 	}
 }

@@ -4,11 +4,12 @@
 #ifndef SNICTL_INHERIT_H
 #define SNICTL_INHERIT_H
 
+#include <stdbool.h>
 #include "addr.h"
 
 /**
- * inherit_open() - find the listening sockets, close all else but the standard
- * streams.
+ * inherit_open() - find listening sockets, connections and pipes; close all
+ * else but the standard streams.
  *
  * To be called before anything is opened.
  *
@@ -16,10 +17,32 @@
  */
 int inherit_open(void);
 
-/** inherit_take() - a socket that listens there; -1: none, or no more. */
-int inherit_take(const struct abi_endpoint *endpoint);
+/** inherit_listener() - a socket that listens there; -1: none, or no more. */
+int inherit_listener(const struct abi_endpoint *endpoint);
 
-/** inherit_close() - close those that nobody took. */
+/** inherit_has() - whether a connection with that SO_COOKIE is there. */
+bool inherit_has(uint64_t cookie);
+
+/**
+ * inherit_connection() - take one, the caller's to close.
+ * @cookie: no other is ever asked for by another thread.
+ *
+ * Return: -1: there is none, or it has been taken.
+ */
+int inherit_connection(uint64_t cookie);
+
+/** inherit_any() - a connection that nobody has taken; -1: none. */
+int inherit_any(void);
+
+/**
+ * inherit_pipe() - take both ends of a pipe.
+ * @inode: as fstat() gives it.
+ *
+ * Return: false where it is not there.
+ */
+bool inherit_pipe(uint64_t inode, int ret_fd[2]);
+
+/** inherit_close() - close what nobody took. */
 void inherit_close(void);
 
 #endif

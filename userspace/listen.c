@@ -112,7 +112,7 @@ static int listen_socket(const struct agent *agent,
 	struct sockaddr_storage address;
 	socklen_t size = addr_to_sockaddr(endpoint, &address);
 	int on = 1, off = 0;
-	AUTO_FD fd = inherit_take(endpoint);
+	AUTO_FD fd = inherit_listener(endpoint);
 
 	if (fd >= 0) {
 		listen_options(agent, fd);

@@ -3,21 +3,11 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <limits.h>
-#include <linux/sockios.h>
-#include <linux/tcp.h>
-#include <netinet/in.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include "stream.h"
 
 /* Never less than what a connection begins with. */
 #define PAIR_BUFFER_MIN (128 << 10)
-
-/* include/net/tcp_states.h; not among what the kernel exports. */
-enum pair_tcp_state {
-	PAIR_ESTABLISHED = 1,
-	PAIR_CLOSE_WAIT = 8
-};
 
 static uint32_t pair_index(const struct pair *pair, unsigned side)
 {
@@ -36,72 +26,25 @@ static int pair_broken(struct pair *pair, unsigned side)
 	return -ECONNRESET;
 }
 
-/* This takes and leaves the socket's lock, so no verdict on what arrives
- * there is under way that began before. */
-static int pair_info(const struct pair *pair, unsigned side,
-		     struct tcp_info *ret_info)
-{
-	socklen_t size = sizeof(*ret_info);
-
-	return getsockopt(pair->fd[side], IPPROTO_TCP, TCP_INFO, ret_info,
-			  &size)
-		       ? -errno
-		       : 0;
-}
-
-/* Bytes that TCP has ever taken to send, but for a constant: two equal readings
- * of those that are acknowledged enclose the others'. */
-static int pair_sent(const struct pair *pair, unsigned side, uint64_t *ret_sent)
-{
-	struct tcp_info before, after;
-	int queued = 0, result = pair_info(pair, side, &after);
-
-	do {
-		before = after;
-		if (!result && ioctl(pair->fd[side], SIOCOUTQ, &queued))
-			result = -errno;
-		if (!result)
-			result = pair_info(pair, side, &after);
-	} while (!result && after.tcpi_bytes_acked != before.tcpi_bytes_acked);
-	if (!result)
-		*ret_sent = after.tcpi_bytes_acked + (unsigned)queued;
-	return result;
-}
-
 /* Bytes of the stream that have ever left TCP's own receive queue, to the
- * agent or to the verdict. Right only while nothing arrives, or if two equal
- * readings enclose the queue's. */
+ * agent or to the verdict. */
 static int pair_received(struct pair *pair, unsigned side,
 			 uint64_t *ret_received)
 {
-	struct tcp_info before, after;
-	int result = pair_info(pair, side, &after);
+	enum stream_state state;
+	int result = stream_taken(pair->fd[side], ret_received, &state);
 
-	while (!result) {
-		uint64_t bytes = after.tcpi_bytes_received;
-		ssize_t queued;
+	if (result || (state != STREAM_ESTABLISHED &&
+		       state != STREAM_CLOSE_WAIT))
+		return pair_broken(pair, side);
+	return 0;
+}
 
-		before = after;
-		/* SIOCINQ gives the wrong queue's length since 6.18.14. */
-		queued = recv(pair->fd[side], NULL, INT_MAX,
-			      MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
-		if (queued < 0 && errno == EAGAIN)
-			queued = 0;
-		result = pair_info(pair, side, &after);
-		if (!result &&
-		    (queued < 0 || (after.tcpi_state != PAIR_ESTABLISHED &&
-				    after.tcpi_state != PAIR_CLOSE_WAIT)))
-			return pair_broken(pair, side);
-		if (result || after.tcpi_bytes_received != bytes ||
-		    after.tcpi_state != before.tcpi_state)
-			continue;
-		/* A FIN counts as a byte. */
-		if (after.tcpi_state == PAIR_CLOSE_WAIT)
-			bytes--;
-		*ret_received = bytes - (uint64_t)queued;
-		return 0;
-	}
-	return result;
+static int pair_sent(const struct pair *pair, unsigned side, uint64_t *ret_sent)
+{
+	enum stream_state state;
+
+	return stream_sent(pair->fd[side], ret_sent, &state);
 }
 
 static uint64_t pair_judged(const struct pair *pair, unsigned from)
@@ -255,14 +198,13 @@ int pair_join(struct pair *pair, uint32_t limit, unsigned thread)
 
 int pair_stop(struct pair *pair)
 {
-	struct tcp_info info;
 	int result = 0;
 
 	for (unsigned from = 0; from < 2; from++)
 		__atomic_store_n(&pair->hot->direction[from].limit, 0,
 				 __ATOMIC_SEQ_CST);
 	for (unsigned from = 0; !result && from < 2; from++)
-		result = pair_info(pair, from, &info);
+		result = stream_lock(pair->fd[from]);
 	return result;
 }
 
@@ -412,7 +354,6 @@ static int pair_check(struct pair *pair, unsigned side)
 
 int pair_part(struct pair *pair)
 {
-	struct tcp_info info;
 	int result = 0;
 
 	for (unsigned side = 0; !result && side < 2; side++) {
@@ -420,7 +361,7 @@ int pair_part(struct pair *pair)
 			result = pair_hold(pair, side);
 	}
 	for (unsigned side = 0; !result && side < 2; side++)
-		result = pair_info(pair, side, &info);
+		result = stream_lock(pair->fd[side]);
 	for (unsigned from = 0; !result && from < 2; from++) {
 		if (!pair_is_drained(pair, from) ||
 		    !pair_is_written(pair, from))
