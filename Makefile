@@ -118,6 +118,16 @@ $(BUILD)/snictl: $(call object,$(CLI_SOURCES)) $(BUILD)/libsnictl.a
 $(BUILD)/snictld: $(BUILD)/userspace/snictld.o $(BUILD)/libsnictl.a
 	$(call link)
 
+# One that dies where it is told to: userspace/crash.h.
+CRASHING := $(shell grep -l '"crash.h"' $(LIBRARY_SOURCES))
+$(BUILD)/crashing/%.o: %.c $(BUILD)/%.o
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -DCRASH_POINTS -c -o $@ $<
+
+$(BUILD)/crashing/snictld: $(CRASHING:%.c=$(BUILD)/crashing/%.o) \
+		$(BUILD)/userspace/snictld.o $(BUILD)/libsnictl.a
+	$(call link)
+
 $(UNITS): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libsnictl.a
 	$(call link,-lcmocka)
 
@@ -140,7 +150,7 @@ $(BUILD)/snictl.8: cli/snictl.8.in $(BUILD)/snictl
 
 .PHONY: tools tests
 tools: $(TOOLS) ## build what tests, demo and bench use
-tests: all tools $(UNITS) $(REPLAYS) ## build all that `make test` runs
+tests: all tools $(UNITS) $(REPLAYS) $(BUILD)/crashing/snictld ## build all that `make test` runs
 
 # ---- tests ------------------------------------------------------------------
 

@@ -446,6 +446,7 @@ enum abi_known {
  * @known:      enum abi_known.
  * @damaged:    a segment could not be judged right: the flow is to be reset.
  * @thread:     whose ring is told of bytes that are passed.
+ * @broken:     the source has sent a RST: it follows the last byte.
  *
  * The verdict (bpf/sockmap.bpf.c) writes redirected, passed, base, next,
  * known and damaged, the agent the rest; it clears the verdict's own before
@@ -464,7 +465,7 @@ struct abi_flow_direction {
 	__u8 known;
 	__u8 damaged;
 	__u8 thread;
-	__u8 reserved;
+	__u8 broken;
 };
 
 /** struct abi_flow_hot - written by whoever moves the bytes. */
@@ -491,6 +492,11 @@ struct abi_flow_hot {
  * @http_status: of the response to a request, 0: none, or no HTTP.
  * @why:       enum abi_why, beside @datapath.
  * @splice:    in the phases ARMED and SPLICED, its index in "splices".
+ * @before_sent, @before_taken: by direction, bytes that its sink was sent and
+ *             that were taken from its source before the first one that is
+ *             relayed: PROXY headers, heads of requests. From then on as many
+ *             are sent as taken.
+ * @pipe:      by direction, the inode of the pipe that last held its bytes.
  */
 struct abi_flow_cold {
 	__u32 sequence;
@@ -522,6 +528,9 @@ struct abi_flow_cold {
 	__u8 why;
 	__u8 reserved[3];
 	__u32 splice;
+	__u64 before_sent[2];
+	__u64 before_taken[2];
+	__u64 pipe[2];
 };
 
 /* ---- splices: array, memory-mapped --------------------------------------- */
@@ -803,7 +812,7 @@ _Static_assert(sizeof(struct abi_routes) == 64, "abi_routes");
 _Static_assert(sizeof(struct abi_route_record) == 40, "abi_route_record");
 _Static_assert(sizeof(struct abi_flow_direction) == 64, "abi_flow_direction");
 _Static_assert(sizeof(struct abi_flow_hot) == 128, "abi_flow_hot");
-_Static_assert(sizeof(struct abi_flow_cold) == 472, "abi_flow_cold");
+_Static_assert(sizeof(struct abi_flow_cold) == 520, "abi_flow_cold");
 _Static_assert(sizeof(struct abi_route_stats) == 64, "abi_route_stats");
 _Static_assert(sizeof(struct abi_splice_way) == 76, "abi_splice_way");
 _Static_assert(sizeof(struct abi_splice) == 256, "abi_splice");

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+#include "adopt.h"
 #include "flow.h"
 #include "listen.h"
 
@@ -193,8 +194,10 @@ static void thread_expire(struct thread *thread)
 		struct flow *flow;
 
 		while ((flow = thread->deadlines.first[i]) &&
-		       flow_deadline_ns(flow) <= thread->now_ns)
+		       flow_deadline_ns(flow) <= thread->now_ns) {
+			flow_hold(flow);
 			flow_expire(flow);
+		}
 	}
 	if (thread->paused_until_ns &&
 	    thread->paused_until_ns <= thread->now_ns)
@@ -210,6 +213,7 @@ static void thread_go_on(struct thread *thread)
 		struct flow *next = flow->next_again;
 
 		flow->is_again = false;
+		flow_hold(flow);
 		if (flow->cold->phase == ABI_PHASE_RELAY) {
 			relay_pump(flow);
 		} else if (flow->cold->phase == ABI_PHASE_RETURN) {
@@ -230,8 +234,11 @@ static void *thread_main(void *argument)
 	struct epoll_event events[AGENT_EVENTS_MAX];
 
 	while (!thread->stopped) {
-		int count = epoll_wait(thread->epoll, events, AGENT_EVENTS_MAX,
-				       thread_timeout_ms(thread));
+		int count;
+
+		heart_hold(thread->agent->heart, thread->index, 0);
+		count = epoll_wait(thread->epoll, events, AGENT_EVENTS_MAX,
+				   thread_timeout_ms(thread));
 
 		thread->now_ns = agent_now_ns();
 		heart_beat(thread->agent->heart, thread->index, thread->now_ns);
@@ -301,8 +308,8 @@ static void agent_share_descriptors(struct agent *agent)
 	agent->flow_limit = (unsigned)flows;
 }
 
-/* What the last agent left: its sockets are gone, so are its flows; but for
- * those that had none any more. */
+/* What the last agent left: where the sockets are gone, so are the flows; but
+ * for those that had none any more. */
 static int agent_make_flows(struct agent *agent)
 {
 	uint32_t capacity = agent->store.meta->flow_capacity;
@@ -316,7 +323,7 @@ static int agent_make_flows(struct agent *agent)
 
 		flow->cold = &agent->store.cold[i];
 		flow->hot = &agent->store.hot[i];
-		if (join_is_left(agent, i))
+		if (join_is_left(agent, i) || adopt_is_left(flow->cold))
 			continue;
 		if (flow->cold->phase != ABI_PHASE_FREE ||
 		    flow->cold->sequence % 2) {

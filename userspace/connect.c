@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 #include "addr.h"
 #include "cleanup.h"
+#include "crash.h"
 #include "flow.h"
 #include "listen.h"
 #include "setting.h"
@@ -43,6 +44,8 @@ static void connect_record(struct flow *flow, int fd)
 	cold = flow_record_begin(flow);
 	cold->backend_cookie = cookie;
 	cold->backend = *connect_target(flow);
+	cold->before_sent[ABI_FROM_CLIENT] = flow->opening->header_length;
+	cold->before_taken[ABI_FROM_CLIENT] = flow->opening->skip;
 	cold->phase = ABI_PHASE_CONNECT;
 	flow_record_end(flow);
 }
@@ -65,11 +68,14 @@ static int connect_begin(struct flow *flow)
 		return -error;
 	}
 	connect_options(flow, fd);
+	crash_point("socket");
 	connect_record(flow, fd);
+	crash_point("socket-recorded");
 	join_arm(flow, fd, target);
 	if (connect(fd, (struct sockaddr *)&address, size) &&
 	    errno != EINPROGRESS)
 		return -errno;
+	crash_point("connecting");
 	flow->end[FLOW_BACKEND].fd = fd;
 	error = thread_watch(flow->thread, &flow->end[FLOW_BACKEND],
 			     EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, true);
@@ -146,6 +152,7 @@ static void connect_established(struct flow *flow)
 	deadline_set(&flow->thread->deadlines, flow,
 		     flow->is_http ? DEADLINE_EXCHANGE : DEADLINE_IDLE,
 		     flow->thread->now_ns);
+	crash_point("connected");
 	connect_send(flow);
 }
 
@@ -164,34 +171,78 @@ void connect_ready(struct flow *flow, uint32_t events)
 	}
 }
 
+/* The backend has it, or the heart: it leaves the client's socket. */
+static bool connect_take(struct flow *flow)
+{
+	size_t owed = flow->opening->owed;
+
+	flow->opening->owed = 0;
+	return !owed || flow_consume(flow, FLOW_CLIENT, owed);
+}
+
+/* Once the programs of the splice see that the backend has it all they take the
+ * flow, and what is still in the client's socket would be lost. So it is taken
+ * before it is sent, and is nowhere but here meanwhile. */
+static bool connect_take_first(struct flow *flow)
+{
+	struct opening *opening = flow->opening;
+	struct heart *heart = flow->thread->agent->heart;
+	struct preface *kept =
+		heart_keep(heart, flow->thread->index, flow->cold->id);
+
+	if (kept &&
+	    heart_add(heart, kept, opening->header, opening->header_length) &&
+	    heart_add(heart, kept, opening->wire + opening->skip,
+		      opening->length - opening->skip)) {
+		kept->outbound = true;
+		if (opening->kept)
+			heart_forget(opening->kept);
+		opening->kept = kept;
+	} else if (kept) {
+		heart_forget(kept);
+	}
+	crash_point("preface-kept");
+	return connect_take(flow);
+}
+
+/* Return: the bytes taken; 0: none now; or -errno. */
+static ssize_t connect_send_rest(struct flow *flow)
+{
+	struct opening *opening = flow->opening;
+	size_t sent = opening->sent, header = opening->header_length;
+	size_t into = sent > header ? sent - header : 0;
+	uint8_t *hello = opening->wire + opening->skip + into;
+	struct iovec parts[2] = {
+		{opening->header + sent, sent < header ? header - sent : 0},
+		{hello, opening->length - opening->skip - into},
+	};
+	struct msghdr message = {
+		.msg_iov = parts[0].iov_len ? parts : parts + 1,
+		.msg_iovlen = parts[0].iov_len ? 2 : 1,
+	};
+	ssize_t done;
+
+	do {
+		done = sendmsg(flow->end[FLOW_BACKEND].fd, &message,
+			       MSG_NOSIGNAL);
+	} while (done < 0 && errno == EINTR);
+	if (done < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	return done;
+}
+
 void connect_send(struct flow *flow)
 {
 	struct opening *opening = flow->opening;
 	size_t hello = opening->length - opening->skip;
-	size_t total = opening->header_length + hello;
+	struct thread *thread = flow->thread;
+	bool taken = !flow->splice || opening->sent || connect_take_first(flow);
 
-	while (opening->sent < total) {
-		size_t sent = opening->sent;
-		size_t into = sent > opening->header_length
-				      ? sent - opening->header_length
-				      : 0;
-		struct iovec parts[2] = {
-			{opening->header + sent,
-			 into || sent >= opening->header_length
-				 ? 0
-				 : opening->header_length - sent},
-			{opening->wire + opening->skip + into, hello - into},
-		};
-		struct msghdr message = {
-			.msg_iov = parts[0].iov_len ? parts : parts + 1,
-			.msg_iovlen = parts[0].iov_len ? 2 : 1,
-		};
-		ssize_t done = sendmsg(flow->end[FLOW_BACKEND].fd, &message,
-				       MSG_NOSIGNAL);
+	crash_point("preface");
+	while (taken && opening->sent < opening->header_length + hello) {
+		ssize_t done = connect_send_rest(flow);
 
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0 && errno == EAGAIN)
+		if (!done)
 			return;
 		if (done < 0) {
 			flow_lost_backend(flow);
@@ -199,8 +250,14 @@ void connect_send(struct flow *flow)
 		}
 		opening->sent += (size_t)done;
 	}
+	crash_point("preface-sent");
+	if (!taken || !connect_take(flow)) {
+		flow_reset(flow, "reset-by-client");
+		return;
+	}
+	crash_point("preface-over");
 	flow->hot->direction[ABI_FROM_CLIENT].bytes = hello;
-	flow->hot->direction[ABI_FROM_CLIENT].last_ns = flow->thread->now_ns;
+	flow->hot->direction[ABI_FROM_CLIENT].last_ns = thread->now_ns;
 	if (flow->is_http)
 		http_begin(flow);
 	else if (flow->splice)

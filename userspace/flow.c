@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include "addr.h"
 #include "cleanup.h"
+#include "crash.h"
 #include "edge.h"
 #include "flow_read.h"
 #include "listen.h"
@@ -91,9 +92,16 @@ void flow_outcome(struct flow *flow, enum abi_outcome outcome)
 	flow_record_end(flow);
 }
 
+void flow_hold(const struct flow *flow)
+{
+	heart_hold(flow->thread->agent->heart, flow->thread->index,
+		   flow->cold->id);
+}
+
 /* One switch steps the whole state machine. */
 static void flow_step(struct flow *flow, enum flow_side side, uint32_t events)
 {
+	flow_hold(flow);
 	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP))
 		flow->readable[side] = true;
 	if (events & EPOLLRDHUP)
@@ -161,7 +169,8 @@ static void flow_backend_ready(struct watch *watch, uint32_t events)
 /* accept → cookie → record: whoever finds the socket later can tell whose
  * it is. */
 static void flow_record_client(struct flow *flow,
-			       const struct abi_endpoint *peer)
+			       const struct abi_endpoint *peer, uint64_t id,
+			       uint64_t accepted_ns)
 {
 	int fd = flow->end[FLOW_CLIENT].fd;
 	struct sockaddr_storage address = {0};
@@ -180,11 +189,9 @@ static void flow_record_client(struct flow *flow,
 	memset((char *)cold + sizeof(cold->sequence), 0,
 	       sizeof(*cold) - sizeof(cold->sequence));
 	cold->phase = flow->is_http ? ABI_PHASE_REQUEST : ABI_PHASE_HELLO;
-	cold->id = __atomic_fetch_add(
-		&flow->thread->agent->store.meta->next_flow_id, 1,
-		__ATOMIC_RELAXED);
+	cold->id = id;
 	cold->client_cookie = cookie;
-	cold->accepted_ns = flow->thread->now_ns;
+	cold->accepted_ns = accepted_ns;
 	cold->client = *peer;
 	cold->peer = *peer;
 	cold->local = local;
@@ -222,12 +229,9 @@ static bool flow_is_too_fast(const struct flow *flow)
 	       edge_is_too_fast(&flow->thread->agent->store, &cold->client);
 }
 
-bool flow_admit(struct flow *flow)
+static struct limit_rules flow_rules(const struct store *store)
 {
-	struct agent *agent = flow->thread->agent;
-	const struct store *store = &agent->store;
-	const struct abi_endpoint *client = &flow->cold->client;
-	const struct limit_rules rules = {
+	return (struct limit_rules){
 		.ipv4_bits = (unsigned)setting_get(store,
 						   ABI_SET_SOURCE_PREFIX_IPV4),
 		.ipv6_bits = (unsigned)setting_get(store,
@@ -236,6 +240,30 @@ bool flow_admit(struct flow *flow)
 		.max_pending =
 			setting_get(store, ABI_SET_HELLO_PENDING_PER_SOURCE),
 	};
+}
+
+void flow_count_again(struct flow *flow)
+{
+	struct agent *agent = flow->thread->agent;
+	const struct abi_endpoint *client = &flow->cold->client;
+	struct limit_rules rules = flow_rules(&agent->store);
+	enum abi_limit limit;
+
+	if (edge_is_allowed(&agent->store, client))
+		return;
+	rules.max_flows = 0;
+	rules.max_pending = 0;
+	flow->source = limit_enter(&agent->limits, client, &rules, &limit);
+	flow->pending = flow->source;
+	flow_settle(flow);
+}
+
+bool flow_admit(struct flow *flow)
+{
+	struct agent *agent = flow->thread->agent;
+	const struct store *store = &agent->store;
+	const struct abi_endpoint *client = &flow->cold->client;
+	const struct limit_rules rules = flow_rules(store);
 	enum abi_limit limit;
 
 	if (edge_is_allowed(store, client))
@@ -286,31 +314,29 @@ static void flow_set_linger(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 }
 
-void flow_begin(struct thread *thread, struct listening *listening, int fd,
-		const struct abi_endpoint *peer)
+void flow_init(struct flow *flow, struct thread *thread,
+	       struct listening *listening, int client, int backend)
 {
-	struct flow *flow = flow_take(thread->agent);
-	struct abi_flow_hot *hot;
-
-	thread->counters->accepted++;
-	if (!flow) {
-		thread->counters->outcome[ABI_OUTCOME_LIMITED]++;
-		thread->counters->limited[ABI_LIMIT_FLOWS]++;
-		flow_set_linger(fd);
-		close(fd);
-		return;
-	}
-	hot = flow->hot;
-	*hot = (struct abi_flow_hot){0};
 	*flow = (struct flow){
-		.end = {{flow_client_ready, fd}, {flow_backend_ready, -1}},
+		.end = {{flow_client_ready, client},
+			{flow_backend_ready, backend}},
 		.thread = thread,
 		.listening = listening,
 		.cold = flow->cold,
-		.hot = hot,
+		.hot = flow->hot,
 		.is_http = listening->row.http,
 	};
-	flow_record_client(flow, peer);
+}
+
+static void flow_start(struct flow *flow, const struct abi_endpoint *peer,
+		       uint64_t id, uint64_t accepted_ns)
+{
+	struct thread *thread = flow->thread;
+
+	*flow->hot = (struct abi_flow_hot){0};
+	flow_record_client(flow, peer, id, accepted_ns);
+	flow_hold(flow);
+	crash_point("recorded");
 	deadline_set(&thread->deadlines, flow,
 		     flow->is_http ? DEADLINE_REQUEST : DEADLINE_HELLO,
 		     thread->now_ns);
@@ -332,6 +358,45 @@ void flow_begin(struct thread *thread, struct listening *listening, int fd,
 	}
 }
 
+void flow_begin(struct thread *thread, struct listening *listening, int fd,
+		const struct abi_endpoint *peer)
+{
+	struct flow *flow = flow_take(thread->agent);
+
+	thread->counters->accepted++;
+	if (!flow) {
+		thread->counters->outcome[ABI_OUTCOME_LIMITED]++;
+		thread->counters->limited[ABI_LIMIT_FLOWS]++;
+		flow_set_linger(fd);
+		close(fd);
+		return;
+	}
+	flow_init(flow, thread, listening, fd, -1);
+	crash_point("accepted");
+	flow_start(flow, peer,
+		   __atomic_fetch_add(&thread->agent->store.meta->next_flow_id,
+				      1, __ATOMIC_RELAXED),
+		   thread->now_ns);
+}
+
+bool flow_begin_again(struct flow *flow, struct preface *kept, size_t taken)
+{
+	const struct abi_flow_cold *cold = flow->cold;
+	struct heart *heart = flow->thread->agent->heart;
+	struct abi_endpoint peer = cold->peer;
+
+	if (kept) {
+		if (!steer_keep(flow, heart_bytes(heart, kept), taken))
+			return false;
+		kept->length = (uint32_t)taken;
+		kept->worker = heart->worker;
+		flow->opening->taken = taken;
+		flow->opening->kept = kept;
+	}
+	flow_start(flow, &peer, cold->id, cold->accepted_ns);
+	return true;
+}
+
 void flow_settle(struct flow *flow)
 {
 	if (flow->pending)
@@ -342,6 +407,8 @@ void flow_settle(struct flow *flow)
 void flow_forget_opening(struct flow *flow)
 {
 	flow_settle(flow);
+	if (flow->opening && flow->opening->kept)
+		heart_forget(flow->opening->kept);
 	free(take_pointer(flow->opening));
 }
 
@@ -415,6 +482,7 @@ void flow_end(struct flow *flow, const char *how)
 	for (unsigned i = 0; i < 2; i++) {
 		if (flow->end[i].fd >= 0)
 			close(take_fd(&flow->end[i].fd));
+		crash_point(i ? "closed" : "closing");
 		if (flow->pipe[i])
 			pipes_return(&thread->pipes,
 				     take_pointer(flow->pipe[i]));

@@ -42,7 +42,10 @@ enum flow_side {
  * struct opening - what a flow needs only until the backend has the hello.
  * @targets_tried: of route.target.
  * @wire:          all that the client sent so far, @length bytes; the first
- *                 @skip of them are its PROXY header.
+ *                 @skip of them are its PROXY header, the first @taken have
+ *                 left its socket.
+ * @kept:          where the taken ones outlive us, or NULL.
+ * @owed:          bytes to be taken from there once the backend has all.
  * @header:        our own PROXY header, @header_length bytes.
  * @sent:          of header and hello together.
  */
@@ -50,10 +53,13 @@ struct opening {
 	struct hello_reader reader;
 	bool is_tls;
 	unsigned targets_tried;
+	struct preface *kept;
 	struct abi_route route;
 	size_t header_length;
 	size_t skip;
 	size_t sent;
+	size_t taken;
+	size_t owed;
 	size_t length;
 	size_t size;
 	uint8_t header[PROXY_BUILD_MAX];
@@ -171,6 +177,25 @@ void flow_begin(struct thread *thread, struct listening *listening, int fd,
 		const struct abi_endpoint *peer);
 
 /**
+ * flow_init() - a flow in a slot, of which all else is in its record.
+ * @client, @backend: owned by the flow from here; -1: none.
+ */
+void flow_init(struct flow *flow, struct thread *thread,
+	       struct listening *listening, int client, int backend);
+
+/**
+ * flow_begin_again() - from its hello.
+ * @kept:  of which this has been taken from the client's socket, or NULL.
+ * @taken: bytes.
+ *
+ * Return: false, with nothing done, where memory is short.
+ */
+bool flow_begin_again(struct flow *flow, struct preface *kept, size_t taken);
+
+/** flow_hold() - the thread is at work on it, should it die. */
+void flow_hold(const struct flow *flow);
+
+/**
  * flow_end() - close both sockets, write the log line, free the record.
  * @how: a static word: "closed", "reset-by-client", "idle", ...
  *
@@ -220,6 +245,12 @@ static inline void flow_record_end(struct flow *flow)
  */
 bool flow_admit(struct flow *flow);
 
+/**
+ * flow_count_again() - at its source, where it may be whatever the limits are:
+ * its hello was answered long ago.
+ */
+void flow_count_again(struct flow *flow);
+
 /** flow_settle() - the hello is whole: it is no longer pending. */
 void flow_settle(struct flow *flow);
 
@@ -246,7 +277,7 @@ void flow_forget_opening(struct flow *flow);
 /** steer_read() - read the hello, find the route (steer.c). */
 void steer_read(struct flow *flow);
 
-/** steer_keep() - behind what is to be sent first. Return: false: no memory. */
+/** steer_keep() - behind what has been taken. Return: false: no memory. */
 bool steer_keep(struct flow *flow, const uint8_t *bytes, size_t length);
 
 /**

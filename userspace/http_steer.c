@@ -183,12 +183,12 @@ static void http_forward(struct flow *flow, const struct http_request *request)
 		http_refuse_head(flow, HTTP_HEAD_TOO_LARGE);
 		return;
 	}
-	if (!flow_consume(flow, FLOW_CLIENT, flow->scan.offset) ||
-	    !http_keep(flow, request) || !steer_keep(flow, head, length)) {
+	if (!http_keep(flow, request) || !steer_keep(flow, head, length)) {
 		flow_outcome(flow, ABI_OUTCOME_LIMITED);
 		flow_reset(flow, "limited");
 		return;
 	}
+	flow->opening->owed = flow->scan.offset;
 	steer_make_header(flow, NULL);
 	connect_next(flow);
 }

@@ -16,7 +16,9 @@
 #include "addr.h"
 #include "cleanup.h"
 #include "conntrack.h"
+#include "crash.h"
 #include "flow.h"
+#include "inherit.h"
 #include "listen.h"
 #include "setting.h"
 #include "splice.h"
@@ -277,8 +279,10 @@ static void join_spliced(struct flow *flow)
 	struct thread *thread = flow->thread;
 	struct abi_flow_cold *cold;
 
+	crash_point("spliced");
 	flow_forget_opening(flow);
 	join_close_silently(flow);
+	crash_point("silenced");
 	join_untrack(thread->agent->splice, flow->splice - 1);
 	cold = flow_record_begin(flow);
 	cold->phase = ABI_PHASE_SPLICED;
@@ -338,6 +342,7 @@ static bool join_is_joined(const struct flow *flow)
 void join_wait(struct flow *flow)
 {
 	flow_phase(flow, ABI_PHASE_ARMED);
+	crash_point("armed");
 	deadline_set(&flow->thread->deadlines, flow, DEADLINE_JOIN,
 		     flow->thread->now_ns);
 	join_look(flow);
@@ -415,24 +420,26 @@ bool join_is_left(const struct agent *agent, uint32_t index)
 
 	/* The agent may have died before it took note of that. */
 	return splice && cold->phase != ABI_PHASE_FREE &&
-	       !(cold->sequence & 1) && cold->splice < splice->count &&
+	       cold->splice < splice->count &&
 	       splice->slots[cold->splice].flow == index &&
 	       splice_is_left(splice, cold->splice);
 }
 
 static void join_adopt_one(struct agent *agent, uint32_t index)
 {
-	/* Its own may have been removed. */
-	static struct listening unknown = {.text = "-"};
 	struct flow *flow = &agent->flows[index];
 	uint32_t slot = agent->store.cold[index].splice;
 	struct thread *thread = &agent->threads[index % agent->thread_count];
 	struct abi_flow_cold *cold;
 
-	flow->end[FLOW_CLIENT].fd = -1;
-	flow->end[FLOW_BACKEND].fd = -1;
-	flow->thread = thread;
-	flow->listening = &unknown;
+	cold = flow->cold;
+	if (cold->sequence % 2)
+		flow_record_end(flow);
+	/* It may have died before it closed them. */
+	flow_init(flow, thread, listen_by_id(agent, 0),
+		  inherit_connection(cold->client_cookie),
+		  inherit_connection(cold->backend_cookie));
+	join_close_silently(flow);
 	flow->splice = slot + 1;
 	flow->datapath = ABI_DATAPATH_SPLICE;
 	agent->splice->slots[slot].thread = thread->index;

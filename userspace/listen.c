@@ -332,6 +332,34 @@ int listen_sync(struct agent *agent)
 	return result;
 }
 
+struct listening *listen_by_id(const struct agent *agent, uint32_t id)
+{
+	static struct listening unknown = {.text = "-"};
+	struct listening *one = agent->listenings;
+
+	while (one && (one->closed || one->row.id != id))
+		one = one->next;
+	return one ? one : &unknown;
+}
+
+struct listening *listen_at(const struct agent *agent,
+			    const struct abi_endpoint *local)
+{
+	struct listening *any = NULL;
+
+	for (struct listening *one = agent->listenings; one; one = one->next) {
+		if (one->closed || one->endpoint.port_be != local->port_be)
+			continue;
+		if (!one->endpoint.family ||
+		    (one->endpoint.family == local->family &&
+		     addr_is_any(&one->endpoint)))
+			any = one;
+		else if (addr_equal(&one->endpoint, local))
+			return one;
+	}
+	return any;
+}
+
 void listen_stop(struct agent *agent)
 {
 	for (struct listening *one = agent->listenings; one; one = one->next) {

@@ -48,6 +48,16 @@ struct listening {
  */
 int listen_sync(struct agent *agent);
 
+/**
+ * listen_by_id() - where a flow came by.
+ * Return: one with the text "-" where that is no more.
+ */
+struct listening *listen_by_id(const struct agent *agent, uint32_t id);
+
+/** listen_at() - who accepts at this address of ours; NULL: nobody. */
+struct listening *listen_at(const struct agent *agent,
+			    const struct abi_endpoint *local);
+
 /** listen_stop() - accept what is queued, then close every listener. */
 void listen_stop(struct agent *agent);
 

@@ -34,8 +34,8 @@ static int pair_received(struct pair *pair, unsigned side,
 	enum stream_state state;
 	int result = stream_taken(pair->fd[side], ret_received, &state);
 
-	if (result || (state != STREAM_ESTABLISHED &&
-		       state != STREAM_CLOSE_WAIT))
+	if (result ||
+	    (state != STREAM_ESTABLISHED && state != STREAM_CLOSE_WAIT))
 		return pair_broken(pair, side);
 	return 0;
 }

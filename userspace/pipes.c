@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void pipe_close(struct pipe *pipe)
@@ -15,6 +16,7 @@ static void pipe_close(struct pipe *pipe)
 static struct pipe *pipe_open(void)
 {
 	struct pipe *pipe = calloc(1, sizeof(*pipe));
+	struct stat status;
 
 	if (!pipe)
 		return NULL;
@@ -22,10 +24,12 @@ static struct pipe *pipe_open(void)
 		free(pipe);
 		return NULL;
 	}
-	if (fcntl(pipe->fd[1], F_SETPIPE_SZ, PIPE_BYTES) < PIPE_BYTES) {
+	if (fcntl(pipe->fd[1], F_SETPIPE_SZ, PIPE_BYTES) < PIPE_BYTES ||
+	    fstat(pipe->fd[0], &status)) {
 		pipe_close(pipe);
 		return NULL;
 	}
+	pipe->inode = status.st_ino;
 	return pipe;
 }
 
@@ -43,6 +47,18 @@ struct pipe *pipes_borrow(struct pipes *pipes)
 	pipe = pipe_open();
 	if (pipe)
 		pipes->count++;
+	return pipe;
+}
+
+struct pipe *pipes_adopt(struct pipes *pipes, const int fd[2], uint64_t inode,
+			 size_t bytes)
+{
+	struct pipe *pipe = calloc(1, sizeof(*pipe));
+
+	if (!pipe)
+		return NULL;
+	*pipe = (struct pipe){NULL, {fd[0], fd[1]}, inode, bytes};
+	pipes->count++;
 	return pipe;
 }
 

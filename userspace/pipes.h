@@ -4,6 +4,7 @@
 #define SNICTL_PIPES_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Kept for the next borrower, a thread. */
 #define PIPES_KEPT 16
@@ -17,11 +18,13 @@
 /**
  * struct pipe - one pipe.
  * @fd:    [0] read end, [1] write end.
+ * @inode: what tells it from all others.
  * @bytes: in it now.
  */
 struct pipe {
 	struct pipe *next;
 	int fd[2];
+	uint64_t inode;
 	size_t bytes;
 };
 
@@ -42,6 +45,13 @@ struct pipes {
  * Return: NULL where none is to be had; the caller copies instead.
  */
 struct pipe *pipes_borrow(struct pipes *pipes);
+
+/**
+ * pipes_adopt() - make one of these two ends, which hold @bytes.
+ * Return: NULL where memory is short.
+ */
+struct pipe *pipes_adopt(struct pipes *pipes, const int fd[2], uint64_t inode,
+			 size_t bytes);
 
 /** pipes_return() - give it back; one that still holds bytes is closed. */
 void pipes_return(struct pipes *pipes, struct pipe *pipe);

@@ -2,6 +2,7 @@
 /* Connections that take no route: the alert arrives, nothing is held. */
 #include <errno.h>
 #include <sys/socket.h>
+#include "crash.h"
 #include "flow.h"
 
 /* What a refused client may still send before it is cut off. */
@@ -33,6 +34,7 @@ void refuse_with(struct flow *flow, enum abi_outcome outcome,
 	if (length)
 		(void)send(client, bytes, length, MSG_NOSIGNAL);
 	shutdown(client, SHUT_WR);
+	crash_point("refused");
 	flow_close_backend(flow);
 	flow_forget_opening(flow);
 	http_forget(flow);

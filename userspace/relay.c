@@ -5,8 +5,8 @@
  *
  * Copying is peek, send, consume: the kernel's queue is the only place where
  * unsent bytes are, so a flow holds no buffer, and what has been passed on
- * can be told from the two sockets alone. With splice(2) the pipe holds the
- * bytes; it is emptied before more is taken.
+ * can be told from the two sockets alone (adopt.c). With splice(2) the pipe
+ * holds the bytes; it is emptied before more is taken.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,8 +17,10 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include "cleanup.h"
+#include "crash.h"
 #include "flow.h"
 #include "setting.h"
+#include "stream.h"
 
 /* One direction's share of a turn. */
 #define RELAY_TURN_BYTES (1 << 20)
@@ -102,6 +104,7 @@ static enum relay_status relay_finish(struct relay *relay)
 		return RELAY_FINISHED;
 	if (shutdown(relay->sink->fd, SHUT_WR))
 		return RELAY_BROKEN_SINK;
+	crash_point("shut");
 	flow->hot->direction[relay->direction].last_ns = flow->thread->now_ns;
 	deadline_set(&flow->thread->deadlines, flow, DEADLINE_HALF_CLOSE,
 		     flow->thread->now_ns);
@@ -167,6 +170,7 @@ static enum relay_status relay_copy(struct relay *relay)
 						       : MSG_NOSIGNAL);
 	if (sent < 0)
 		return relay_blocked(relay, errno);
+	crash_point("sent");
 	relay_count(relay, (size_t)sent);
 	if (!relay_consume(relay, (size_t)sent))
 		return RELAY_BROKEN_SOURCE;
@@ -191,6 +195,7 @@ static enum relay_status relay_empty_pipe(struct relay *relay,
 
 	if (sent < 0)
 		return relay_blocked(relay, errno);
+	crash_point("pipe-emptied");
 	pipe->bytes -= (size_t)sent;
 	relay_count(relay, (size_t)sent);
 	return RELAY_MOVED;
@@ -207,6 +212,7 @@ static enum relay_status relay_fill_pipe(struct relay *relay, struct pipe *pipe)
 		return relay_finish(relay);
 	if (got < RELAY_BULK_BYTES)
 		relay->flow->direction[relay->direction] &= (uint8_t)~FLOW_BULK;
+	crash_point("pipe-filled");
 	pipe->bytes = (size_t)got;
 	return RELAY_MOVED;
 }
@@ -216,11 +222,14 @@ static enum relay_status relay_splice(struct relay *relay)
 	struct flow *flow = relay->flow;
 	struct pipe **pipe = &flow->pipe[relay->direction];
 
-	if (!*pipe)
-		*pipe = pipes_borrow(&flow->thread->pipes);
 	if (!*pipe) {
-		flow->direction[relay->direction] &= (uint8_t)~FLOW_BULK;
-		return relay_copy(relay);
+		*pipe = pipes_borrow(&flow->thread->pipes);
+		if (!*pipe) {
+			flow->direction[relay->direction] &=
+				(uint8_t)~FLOW_BULK;
+			return relay_copy(relay);
+		}
+		flow->cold->pipe[relay->direction] = (*pipe)->inode;
 	}
 	return (*pipe)->bytes ? relay_empty_pipe(relay, *pipe)
 			      : relay_fill_pipe(relay, *pipe);
@@ -311,6 +320,8 @@ void relay_broken(struct flow *flow, enum flow_side side)
 		return;
 	}
 	flow->direction[direction] |= FLOW_BROKEN;
+	flow->hot->direction[direction].broken = true;
+	crash_point("broken");
 	flow->hot->direction[direction].last_ns = flow->thread->now_ns;
 	flow->readable[side] = true;
 	flow->hung[side] = true;
@@ -411,6 +422,24 @@ static bool relay_has(const struct flow *flow)
 		flow->thread->agent->sockmap);
 }
 
+/* Behind an upgraded request: nothing is in flight. */
+static void relay_measure(struct flow *flow)
+{
+	struct abi_flow_cold *cold = flow->cold;
+	enum stream_state state;
+	uint64_t sent, taken;
+
+	for (unsigned i = 0; i < 2; i++) {
+		bool connected = i == ABI_FROM_CLIENT;
+
+		if (stream_sent(flow->end[!i].fd, &sent, &state) ||
+		    stream_taken(flow->end[i].fd, &taken, &state))
+			continue;
+		cold->before_sent[i] = sent - connected;
+		cold->before_taken[i] = taken;
+	}
+}
+
 void relay_start(struct flow *flow)
 {
 	struct thread *thread = flow->thread;
@@ -419,6 +448,8 @@ void relay_start(struct flow *flow)
 	/* Behind an upgraded request it has been done already. */
 	if (flow->opening)
 		relay_choose(flow);
+	else
+		relay_measure(flow);
 	flow_forget_opening(flow);
 	cold = flow_record_begin(flow);
 	cold->phase = ABI_PHASE_RELAY;

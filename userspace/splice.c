@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include "cleanup.h"
 #include "conntrack.h"
 #include "splice.skel.h"
@@ -369,20 +370,30 @@ void splice_claim_rest(struct splice *splice, const struct abi_flow_cold *cold,
 	}
 }
 
-/* Slots that an agent had armed when it died: their sockets are gone. */
+/* Slots that an agent had armed when it died: their flows, if they go on, are
+ * relayed. It has used some ports just now, nobody knows which: begin anywhere.
+ */
 static int splice_sort(struct splice *splice)
 {
 	int result = queue_init(&splice->free, splice->count);
+	uint32_t first = 0;
 
 	if (!result)
 		result = queue_init(&splice->resting, splice->count);
+	if (!result && getrandom(&first, sizeof(first), 0) < 0)
+		result = -errno;
 	for (uint32_t i = 0; !result && i < splice->count; i++) {
-		splice_watch_port(splice, (uint16_t)(splice->first_port + i));
-		if (splice_is_left(splice, i))
+		uint32_t slot = (first % splice->count + i) % splice->count;
+
+		splice_watch_port(splice,
+				  (uint16_t)(splice->first_port + slot));
+		if (splice_state(splice, slot) == ABI_SPLICE_ARMED)
+			splice_abort(splice, slot);
+		if (splice_is_left(splice, slot))
 			continue;
-		if (splice_state(splice, i) != ABI_SPLICE_FREE)
-			splice_disarm(splice, i);
-		queue_put(&splice->free, i, 0);
+		if (splice_state(splice, slot) != ABI_SPLICE_FREE)
+			splice_disarm(splice, slot);
+		queue_put(&splice->free, slot, 0);
 	}
 	return result;
 }

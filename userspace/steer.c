@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include "cleanup.h"
+#include "crash.h"
 #include "flow.h"
 #include "http_forward.h"
 #include "listen.h"
@@ -18,16 +20,17 @@
 bool steer_keep(struct flow *flow, const uint8_t *bytes, size_t length)
 {
 	struct opening *opening = flow->opening;
-	size_t have = opening ? opening->length : 0;
+	size_t have = opening ? opening->taken : 0;
 	size_t size = opening ? opening->size : STEER_WIRE_BYTES;
+	bool is_new = !opening;
 
-	if (!opening || have + length > size) {
+	if (is_new || have + length > size) {
 		while (size < have + length)
 			size *= 2;
 		opening = realloc(opening, sizeof(*opening) + size);
 		if (!opening)
 			return false;
-		if (!have)
+		if (is_new)
 			memset(opening, 0, sizeof(*opening));
 		opening->size = size;
 		flow->opening = opening;
@@ -145,9 +148,13 @@ static void steer_record_route(struct flow *flow,
 
 static void steer_take(struct flow *flow, const struct hello *hello)
 {
-	switch ((enum abi_action)flow->opening->route.action) {
+	struct opening *opening = flow->opening;
+
+	switch ((enum abi_action)opening->route.action) {
 	case ABI_ACTION_FORWARD:
 		steer_make_header(flow, hello);
+		opening->owed = opening->length - opening->taken;
+		crash_point("steered");
 		connect_next(flow);
 		return;
 	case ABI_ACTION_REJECT:
@@ -280,33 +287,54 @@ void steer_hurry(const struct flow *flow)
 			   &once, sizeof(once));
 }
 
+/* More is to come, and what there is makes room for it: a socket with unread
+ * bytes sends no ACK at once. */
+static void steer_wait(struct flow *flow, size_t seen)
+{
+	struct opening *opening = flow->opening;
+	struct thread *thread = flow->thread;
+
+	if (!opening->taken)
+		opening->kept = heart_keep(thread->agent->heart, thread->index,
+					   flow->cold->id);
+	if (opening->kept && !heart_add(thread->agent->heart, opening->kept,
+					thread->buffer, seen))
+		heart_forget(take_pointer(opening->kept));
+	crash_point("piece-kept");
+	opening->taken += seen;
+	flow_consume(flow, FLOW_CLIENT, seen);
+	crash_point("piece-taken");
+}
+
 void steer_read(struct flow *flow)
 {
 	struct thread *thread = flow->thread;
+	ssize_t seen;
 
 	do {
-		ssize_t got;
-
 		do {
-			got = recv(flow->end[FLOW_CLIENT].fd, thread->buffer,
-				   AGENT_BUFFER_BYTES, 0);
-		} while (got < 0 && errno == EINTR);
-		if (got < 0 && errno == EAGAIN)
+			seen = recv(flow->end[FLOW_CLIENT].fd, thread->buffer,
+				    AGENT_BUFFER_BYTES, MSG_PEEK);
+		} while (seen < 0 && errno == EINTR);
+		if (seen < 0 && errno == EAGAIN)
 			break;
-		/* A short read has emptied the queue: more is a new edge. A
-		 * FIN that was announced before is not announced again. */
-		flow->readable[FLOW_CLIENT] =
-			got == AGENT_BUFFER_BYTES || flow->hung[FLOW_CLIENT];
-		if (got <= 0) {
+		if (seen <= 0) {
 			flow_outcome(flow, ABI_OUTCOME_CLIENT_GONE);
-			flow_end(flow, got ? "reset-by-client" : "closed");
+			flow_end(flow, seen ? "reset-by-client" : "closed");
 			return;
 		}
-		if (!steer_keep(flow, thread->buffer, (size_t)got)) {
+		/* A short look has seen all there is: more is a new edge. A
+		 * FIN that was announced before is not announced again. */
+		flow->readable[FLOW_CLIENT] =
+			seen == AGENT_BUFFER_BYTES || flow->hung[FLOW_CLIENT];
+		if (!steer_keep(flow, thread->buffer, (size_t)seen)) {
 			flow_outcome(flow, ABI_OUTCOME_LIMITED);
 			flow_reset(flow, "limited");
 			return;
 		}
-	} while (steer_look(flow) && flow->readable[FLOW_CLIENT]);
+		if (!steer_look(flow))
+			return;
+		steer_wait(flow, (size_t)seen);
+	} while (flow->readable[FLOW_CLIENT]);
 	steer_hurry(flow);
 }

@@ -52,8 +52,8 @@ int stream_sent(int fd, uint64_t *ret_sent, enum stream_state *ret_state)
 /* SIOCINQ gives the wrong queue's length since 6.18.14. */
 static int stream_queued(int fd, size_t *ret_queued)
 {
-	ssize_t queued = recv(fd, NULL, INT_MAX,
-			      MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+	ssize_t queued =
+		recv(fd, NULL, INT_MAX, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
 
 	if (queued < 0 && errno != EAGAIN)
 		return -errno;

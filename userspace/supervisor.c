@@ -16,10 +16,8 @@
 #include "log.h"
 #include "notify.h"
 
-/* A worker that lived for less than this has died "over and over" once
- * it has done so SUPERVISOR_DEATHS_MAX times in a row. */
-#define SUPERVISOR_LIFE_NS 5000000000ULL
-#define SUPERVISOR_DEATHS_MAX 5
+/* So many deaths in a row before it served: it never will. */
+#define SUPERVISOR_STILLBIRTHS_MAX 5
 /* How often the worker's heart is looked at. */
 #define SUPERVISOR_TURN_S 1
 
@@ -27,6 +25,7 @@
  * struct supervisor - the main process.
  * @signals:  blocked at all times, and waited for.
  * @told:     SIGTERM or SIGINT has come.
+ * @hung:     it was killed for that.
  * @ready:    the worker was seen to serve, and the service manager told.
  * @looked_ns: when its heart was looked at last.
  */
@@ -36,6 +35,7 @@ struct supervisor {
 	sigset_t signals;
 	pid_t worker;
 	bool told;
+	bool hung;
 	bool ready;
 	uint64_t looked_ns;
 };
@@ -55,7 +55,7 @@ static int supervisor_open(struct supervisor *supervisor)
 	signal(SIGPIPE, SIG_IGN);
 	supervisor->heart =
 		mmap(NULL, sizeof(*supervisor->heart), PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	return supervisor->heart == MAP_FAILED ? -errno : 0;
 }
 
@@ -84,7 +84,9 @@ static int supervisor_start(struct supervisor *supervisor)
 	pid_t self = getpid();
 
 	atomic_store(&supervisor->heart->serves, false);
+	supervisor->heart->worker++;
 	supervisor->ready = false;
+	supervisor->hung = false;
 	supervisor->worker = supervisor_fork();
 	if (supervisor->worker < 0)
 		return -errno;
@@ -131,6 +133,7 @@ static void supervisor_look(struct supervisor *supervisor)
 		return;
 	}
 	log_say(LOG_LEVEL_ERROR, "the worker hangs; killing it");
+	supervisor->hung = true;
 	kill(supervisor->worker, SIGKILL);
 }
 
@@ -161,16 +164,25 @@ static int supervisor_fail(const char *what, int error)
 	return EXIT_FAILED;
 }
 
+/* A SIGKILL from elsewhere says nothing about the flow in hand. */
+static void supervisor_note_death(const struct supervisor *supervisor,
+				  int signal)
+{
+	log_say(LOG_LEVEL_ERROR,
+		"the worker died of signal %d; starting another", signal);
+	if (signal != SIGKILL || supervisor->hung)
+		heart_blame(supervisor->heart);
+}
+
 int supervisor_run(const struct worker_options *options)
 {
 	struct supervisor supervisor = {.options = options};
-	unsigned deaths = 0;
+	unsigned stillbirths = 0;
 	int error = supervisor_open(&supervisor);
 
 	if (error)
 		return supervisor_fail("share memory with a worker", error);
 	for (;;) {
-		uint64_t born_ns = agent_now_ns();
 		int status;
 
 		error = supervisor_start(&supervisor);
@@ -181,14 +193,11 @@ int supervisor_run(const struct worker_options *options)
 			return WEXITSTATUS(status);
 		if (supervisor.told)
 			return EXIT_DONE;
-		log_say(LOG_LEVEL_ERROR,
-			"the worker died of signal %d; starting another",
-			WTERMSIG(status));
-		deaths = agent_now_ns() - born_ns < SUPERVISOR_LIFE_NS
-				 ? deaths + 1
-				 : 0;
-		if (!atomic_load(&supervisor.heart->serves) ||
-		    deaths >= SUPERVISOR_DEATHS_MAX)
+		supervisor_note_death(&supervisor, WTERMSIG(status));
+		stillbirths = atomic_load(&supervisor.heart->serves)
+				      ? 0
+				      : stillbirths + 1;
+		if (stillbirths >= SUPERVISOR_STILLBIRTHS_MAX)
 			return EXIT_FAILED;
 	}
 }

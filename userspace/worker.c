@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+#include "adopt.h"
 #include "agent.h"
 #include "cleanup.h"
 #include "control.h"
@@ -188,8 +189,9 @@ int worker_run(const struct worker_options *options, struct heart *heart)
 	worker.polls[WORKER_DRAINED] =
 		(struct pollfd){worker.agent.wake_main, POLLIN, 0};
 	worker.retry = listen_sync(&worker.agent) != 0;
-	inherit_close();
 	worker_serves(&worker);
+	adopt_flows(&worker.agent);
+	inherit_close();
 	while (!worker.stopping)
 		worker_turn(&worker);
 	listen_stop(&worker.agent);

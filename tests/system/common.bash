@@ -122,10 +122,10 @@ snictl() {
 }
 
 # start_agent [OPTION...] - and wait until it answers. Its pid is $agent, what
-# it logs is in $agent_log.
+# it logs is in $agent_log; it is $snictld, where that is set.
 start_agent() {
 	export agent_log=$lab_path/log/agent.log
-	lab_start --log agent.log router "$build/snictld" "$@"
+	lab_start --log agent.log router "${snictld:-$build/snictld}" "$@"
 	export agent=$started
 	wait_until agent_answers || {
 		cat "$agent_log"

@@ -182,18 +182,17 @@ serves() {
 	release
 }
 
-@test "the worker dies: another serves, from the same routes" {
+@test "the worker dies: another serves, with the same routes and flows" {
 	local worker
 	own_agent
-	# The next one closes what the dead one had open.
-	hold <<<'c.expect_fin()'
+	hold <<<'c.send(b"still").expect(b"still").fin().expect_fin()'
 	worker=$(pgrep -P "$agent")
 	kill -KILL "$worker"
+	wait_until next_worker "$worker"
 	release
-	wait_until agent_answers
+	wait_for_flow 'name=a.test end=closed'
 	serves
 	grep 'the worker died of signal 9' "$agent_log"
-	[[ $(pgrep -P "$agent") != "$worker" ]]
 	kill -INT "$agent"
 	exits 0
 }

@@ -1,0 +1,47 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Workers die by the dozen, at random, under load: no connection may notice. The
+# same tests for every data path: which one is in the name by which this file
+# is run.
+
+# shellcheck disable=SC2154 # set by what is loaded
+load common
+load router
+load survival
+
+datapath=${BATS_TEST_FILENAME##*-}
+datapath=${datapath%.bats}
+DEATHS=${DEATHS:-12}
+
+setup() {
+	lab_up --backends 2
+	start_agent --datapath "$datapath"
+	[[ $(path_of "$datapath" on) == true ]] ||
+		skip "the data path $datapath is off: $(path_of "$datapath" why)"
+	routes <<-'END'
+		set log json
+		route add short.test 198.51.100.11:443
+		route add long.test 198.51.100.12:443 --proxy v2
+	END
+	before=$(left_behind)
+}
+
+@test "deaths at random: long flows and new ones lose nothing" {
+	traffic_serve backend1
+	traffic_serve backend2 --expect-proxy v2
+	begin_traffic long --name long.test --shape both,down,up --seconds 3600 \
+		--size unlimited --chunk 20000 --pace 100000 \
+		--connections 200 --concurrency 200
+	wait_until has_flows 200
+	begin_traffic stall --name long.test --shape client-stall,server-stall \
+		--seconds 3600 --size 1000000 --stall 200 --concurrency 20
+	begin_traffic short --name short.test --shape all --size 0-30000 \
+		--stall 5 --seconds 3600 --rate 2000 --concurrency 64
+	deaths "$DEATHS"
+	ends_right short
+	ends_right stall
+	ends_right long
+	traffic_check backend1
+	traffic_check backend2
+	wait_until nothing_is_left
+}

@@ -1,0 +1,1 @@
+survives-relay.bats
