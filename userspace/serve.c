@@ -144,12 +144,9 @@ static bool serve_is_banned(const struct flow *flow, const void *context)
 	       edge_is_banned(store, &flow->cold->peer);
 }
 
-static json_t *serve_bans(struct agent *agent)
+unsigned serve_bans(struct agent *agent)
 {
-	unsigned killed =
-		agent_kill(agent, serve_is_banned, &agent->store, "banned");
-
-	return json_pack("{sb sI}", "ok", 1, "killed", (json_int_t)killed);
+	return agent_kill(agent, serve_is_banned, &agent->store, "banned");
 }
 
 static json_t *serve_answer(struct agent *agent, json_t *request)
@@ -166,7 +163,8 @@ static json_t *serve_answer(struct agent *agent, json_t *request)
 	if (!strcmp(command, "kill"))
 		return serve_kill(agent, request);
 	if (!strcmp(command, "bans"))
-		return serve_bans(agent);
+		return json_pack("{sb sI}", "ok", 1, "killed",
+				 (json_int_t)serve_bans(agent));
 	return serve_error("the agent does not know this command");
 }
 

@@ -11,4 +11,11 @@
  */
 void serve_request(struct agent *agent, int listening);
 
+/**
+ * serve_bans() - end the flows of who is banned: by request, and of flows that
+ * were there before this agent.
+ * Return: how many there were.
+ */
+unsigned serve_bans(struct agent *agent);
+
 #endif

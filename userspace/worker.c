@@ -156,7 +156,12 @@ static int worker_open(struct worker *worker,
 	result = privilege_drop(error);
 	if (result)
 		return result;
-	return agent_start(agent, error);
+	result = agent_start(agent, error);
+	/* Who banned somebody while there was no agent has not waited for it:
+	 * from here on requests do, as the control socket is open. */
+	if (!result)
+		serve_bans(agent);
+	return result;
 }
 
 /* Shows every thread alive before the supervisor looks. */

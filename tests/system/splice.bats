@@ -399,6 +399,25 @@ open_at() {
 	snictl ban del 2001:db8:1::11
 }
 
+@test "a ban that was made without an agent ends what the next one finds" {
+	lab_exec client ip address replace 192.0.2.11/24 dev eth0
+	hold client held.log 192.0.2.1 192.0.2.11 a.test
+	hold client other.log 192.0.2.1 192.0.2.10 a.test
+	wait_until all_spliced_of a.test 6
+	local worker
+	worker=$(worker)
+	stop_agent KILL
+	wait_until nobody_is "$worker"
+	snictl ban add 192.0.2.11
+	start_agent --datapath splice
+	wait_until grep -qx reset "$lab_path/log/held.log"
+	assert_equal "$(open_at backend1)" 3
+	all_spliced_of a.test 3
+	run ! grep -qx reset "$lab_path/log/other.log"
+	snictl flow kill --client 192.0.2.10
+	snictl ban del 192.0.2.11
+}
+
 @test "ban add ends a backend's own flows by hairpin, and none that lead to it" {
 	lab_up --topology hairpin
 	start_agent --datapath splice
