@@ -563,6 +563,47 @@ in_terminal() {
 	[[ $(snictl ban list --json | jq length) == 3 ]]
 }
 
+@test "a set is replaced while packets come in: none slips through" {
+	local list=$BATS_TEST_TMPDIR/list mac before i
+	for i in {0..999}; do
+		printf '203.0.%d.%d\n' $((i % 10 * 25)) $((i / 10))
+	done >"$list.more"
+	cat - "$list.more" <<<198.18.0.0/15 >"$list.0"
+	printf '%s\n' 198.18.0.0/16 198.19.0.0/16 2001:db8:99::/48 >"$list.1"
+	cat - "$list.more" <<<198.16.0.0/13 >"$list.2"
+	lab_exec router nft -f - <<-'END'
+		table ip slips {
+			counter syns { }
+			chain input {
+				type filter hook prerouting priority raw
+				ip saddr 198.18.0.0/15 counter name syns
+			}
+		}
+	END
+	snictl ban import --set night "$list.0"
+	before=$(counter edge.banned)
+	mac=$(lab_exec router ip -j link show client | jq -r '.[0].address')
+	lab_start --log syns.log client "$BATS_TEST_DIRNAME/syn_flood.py" \
+		eth0 "$mac" 192.0.2.1 10000 3600
+	wait_until has_dropped $((before + 100))
+	for i in {1..15}; do
+		snictl ban import --set night "$list.$((i % 3))"
+		# Every other time something is set beside it.
+		snictl ban add 203.0.113.$i --for 1h
+	done
+	(($(snictl ban show 198.19.0.1 --json | jq '.bans[0].hits') > 0))
+	wait_until has_dropped $((before + 3000))
+	lab_stop "$started"
+	run -0 lab_exec router nft -j list counter ip slips syns
+	lab_exec router nft delete table ip slips
+	jq -e '.nftables[1].counter.packets == 0' <<<"$output"
+	snictl ban import --set night /dev/null
+}
+
+has_dropped() {
+	(($(counter edge.banned) >= $1))
+}
+
 @test "a million prefixes, and one more than there is room for" {
 	local before after list=$BATS_TEST_TMPDIR/list
 	before=$(snictl status --json | jq .maps.memory_bytes)
