@@ -99,8 +99,20 @@ int ban_parse_time(const char *text, uint64_t *ret_ns, struct error *error)
 	return 0;
 }
 
+/* Of ASCII, or U+0080 to U+009F. */
+static bool is_control(const char *at)
+{
+	unsigned char first = (unsigned char)at[0];
+	unsigned char second = (unsigned char)at[1];
+
+	return first < 0x20 || first == 0x7f ||
+	       (first == 0xc2 && second >= 0x80 && second < 0xa0);
+}
+
+/* It comes from backends too, and goes to terminals and into JSON. */
 static int check_reason(const char *text, struct error *error)
 {
+	json_auto_t *utf8 = text ? json_string(text) : NULL;
 	size_t length = text ? strlen(text) : 0;
 
 	if (length > BAN_REASON_MAX)
@@ -108,8 +120,11 @@ static int check_reason(const char *text, struct error *error)
 				 "the reason is too long: %zu bytes, and at "
 				 "most %d",
 				 length, BAN_REASON_MAX);
+	if (text && !utf8)
+		return error_set(error, EXIT_USAGE, EINVAL,
+				 "the reason is no UTF-8");
 	for (size_t i = 0; i < length; i++) {
-		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+		if (is_control(text + i))
 			return error_set(error, EXIT_USAGE, EINVAL,
 					 "the reason has a control character "
 					 "in it");

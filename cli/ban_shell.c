@@ -117,7 +117,7 @@ static int shell_add(const struct invocation *call, char *rest,
 		     struct error *error)
 {
 	const char *longest = call->option[OPTION_FOR];
-	char reason[BAN_REASON_MAX + 1];
+	char reason[sizeof(MARK " ") + COMMAND_MAX];
 	const char *address = strsep(&rest, " "), *time_text;
 	uint64_t ms, most_ns, seconds;
 	struct ban ban = {.reason = reason};
@@ -138,8 +138,8 @@ static int shell_add(const struct invocation *call, char *rest,
 		ms = edge_now_ns() + seconds * 1000000000ULL;
 		ban.expires_ns = ms < most_ns ? ms : most_ns;
 	}
-	snprintf(reason, sizeof(reason), MARK "%s%.*s", rest ? " " : "",
-		 BAN_REASON_MAX - 16, rest ? rest : "");
+	snprintf(reason, sizeof(reason), MARK "%s%s", rest ? " " : "",
+		 rest ? rest : "");
 	return add_unless_there(call, &ban, error);
 }
 

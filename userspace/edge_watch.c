@@ -151,27 +151,33 @@ static void sync_splice(struct edge_watch *watch, struct agent *agent)
 	watch->splice_off = count < 0;
 }
 
-/* Under the lock, which a writer may have just now: then again soon. */
+static void expire(struct agent *agent)
+{
+	struct error error = {0};
+	int count = ban_expire(&agent->paths, &agent->store, &error);
+
+	if (count > 0)
+		log_say(LOG_LEVEL_NOTICE, "%d bans are over", count);
+	if (count >= 0)
+		return;
+	log_say(LOG_LEVEL_ERROR, "%s", error.text);
+	/* Not at once again, and for ever. */
+	agent->store.edge->next_expiry_ns = 0;
+}
+
+/* Under the lock, which a writer may have just now: then again soon. What
+ * fails of it keeps nothing else from being done. */
 static void update(struct edge_watch *watch, struct agent *agent)
 {
 	struct error error = {0};
-	int status = store_trylock(&agent->store);
 
-	watch->again = status != 0;
-	if (status)
+	watch->again = store_trylock(&agent->store) != 0;
+	if (watch->again)
 		return;
-	status = 0;
 	if (watch->stepped || is_due(&agent->store))
-		status = ban_expire(&agent->paths, &agent->store, &error);
-	if (status > 0)
-		log_say(LOG_LEVEL_NOTICE, "%d bans are over", status);
-	if (status >= 0)
-		status = edge_hook_sync(&agent->store, &error);
-	if (status < 0) {
+		expire(agent);
+	if (edge_hook_sync(&agent->store, &error))
 		log_say(LOG_LEVEL_ERROR, "%s", error.text);
-		/* Not at once again, and for ever. */
-		agent->store.edge->next_expiry_ns = 0;
-	}
 	sync_splice(watch, agent);
 	store_unlock(&agent->store);
 	watch->stepped = false;

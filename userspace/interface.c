@@ -14,6 +14,8 @@
 #define INTERFACES_MAX 4096
 /* What the kernel fills at most in one message of a dump. */
 #define DUMP_BYTES 32768
+/* Where interfaces come and go without an end, reading must end some time. */
+#define READ_TRIES 50
 
 static int attribute_into(const struct nlattr *attribute, void *data)
 {
@@ -129,21 +131,36 @@ void interfaces_done(struct interfaces *list)
 	free(list->row);
 }
 
-int interfaces_read(struct interfaces *ret_list)
+static int read_once(struct interfaces *list)
 {
 	struct mnl_socket *netlink =
 		mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	int status;
+	int status = 0;
 
 	if (!netlink)
 		return -errno;
-	ret_list->count = 0;
-	ret_list->row = calloc(INTERFACES_MAX, sizeof(*ret_list->row));
-	status = ret_list->row ? 0 : -ENOMEM;
-	if (!status && mnl_socket_bind(netlink, 0, MNL_SOCKET_AUTOPID))
+	list->count = 0;
+	if (mnl_socket_bind(netlink, 0, MNL_SOCKET_AUTOPID))
 		status = -errno;
 	if (!status)
-		status = dump_links(netlink, ret_list);
+		status = dump_links(netlink, list);
 	mnl_socket_close(netlink);
+	return status;
+}
+
+int interfaces_read(struct interfaces *ret_list)
+{
+	int status = -EINTR;
+
+	ret_list->count = 0;
+	ret_list->row = calloc(INTERFACES_MAX, sizeof(*ret_list->row));
+	if (!ret_list->row)
+		return -ENOMEM;
+	/* Interfaces came or went meanwhile: the list is not one of any
+	 * moment (NLM_F_DUMP_INTR). */
+	for (unsigned i = 0; status == -EINTR && i < READ_TRIES; i++)
+		status = read_once(ret_list);
+	if (status)
+		ret_list->count = 0;
 	return status;
 }
