@@ -14,9 +14,9 @@
  * From PREFACE a flow may go to ARMED, where the programs of the splice decide
  * whether they take it: then it is SPLICED till its end, else it goes to RELAY.
  * In KERNEL a sockmap moves them, until something comes up that it cannot do
- * (an end, a reader that does not keep up); RETURN takes the flow out of it.
- * REFUSE has sent an alert, or nothing, and reads on for a while, so that
- * unread bytes do not turn our close into a RST that destroys the alert.
+ * (an end, a reader that does not keep up); RETURN takes the flow out of it,
+ * for good. REFUSE has sent an alert, or nothing, and reads on for a while, so
+ * that unread bytes do not turn our close into a RST that destroys the alert.
  *
  * On an HTTP listener REQUEST stands for HELLO, and EXCHANGE for RELAY: one
  * request a connection, so that none is ever sent where another was routed.
@@ -116,8 +116,6 @@ struct http {
  * @granted:      bytes of each direction that they may hold there.
  * @datapath:     enum abi_datapath, the one wanted.
  * @broken:       one connection is: pair.broken; the kernel still sends.
- * @calm:         turns in a row that left nothing behind.
- * @calm_wanted:  as many before the kernel gets the flow.
  * @deadline:     the queue that the flow waits in.
  * @error:        of the last target that could not be reached.
  * @limit:        enum abi_limit, where the outcome is "limited".
@@ -155,8 +153,6 @@ struct flow {
 	uint8_t direction[2];
 	uint8_t datapath;
 	bool broken;
-	uint8_t calm;
-	uint8_t calm_wanted;
 	bool watches_out[2];
 	bool readable[2];
 	bool blocked[2];
@@ -441,8 +437,8 @@ void redirect_try(struct flow *flow);
 /** redirect_ready() - one side of a flow in the kernel has news. */
 void redirect_ready(struct flow *flow, enum flow_side side, uint32_t events);
 
-/** redirect_forget() - its sockets have been closed; others may have its
- * memory. */
+/** redirect_forget() - its sockets have left the maps, or been closed: others
+ * may have its memory. */
 void redirect_forget(struct flow *flow);
 
 /** redirect_step() - go on with taking a flow back. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* The kernel moves the bytes: into the sockmap while all is calm, and out of
- * it again before anything that it cannot do. */
+/* The kernel moves the bytes: into the sockmap while all is quiet, and out of
+ * it for good before anything that it cannot do. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,10 +14,6 @@
 
 /* One direction's share of a turn. */
 #define REDIRECT_TURN_BYTES (1 << 20)
-/* Turns of a relay that has to be calm before the kernel gets a flow back
- * whose reader had not kept up. A way there and back costs about as much as
- * relaying this many small messages. */
-#define REDIRECT_CALM_TURNS 16
 
 /* ---- memory -------------------------------------------------------------- */
 
@@ -171,11 +167,14 @@ static void redirect_record(struct flow *flow)
 	flow_record_end(flow);
 }
 
-/* The relay has it now, and not because it ends. */
+/* The relay has it from now on, and not because it ends. What the kernel had
+ * against it, or its reader, would come up again; and on the bench a flow that
+ * stays is as fast as one that is handed over again when all is quiet. */
 static void redirect_leave(struct flow *flow, enum abi_why why)
 {
 	struct abi_flow_cold *cold = flow_record_begin(flow);
 
+	flow->datapath = ABI_DATAPATH_RELAY;
 	cold->datapath = ABI_DATAPATH_RELAY;
 	cold->why = (__u8)why;
 	flow_record_end(flow);
@@ -204,10 +203,8 @@ void redirect_prepare(struct flow *flow)
 		why = ABI_WHY_MEMORY;
 	if (pair_bound(&flow->pair, flow->granted ? flow->granted : limit))
 		why = ABI_WHY_REFUSED;
-	if (why == ABI_WHY_NONE)
-		return;
-	flow->datapath = ABI_DATAPATH_RELAY;
-	redirect_leave(flow, why);
+	if (why != ABI_WHY_NONE)
+		redirect_leave(flow, why);
 }
 
 void redirect_try(struct flow *flow)
@@ -216,7 +213,7 @@ void redirect_try(struct flow *flow)
 	int result;
 
 	if (!flow->pair.sockmap || flow->datapath != ABI_DATAPATH_SOCKMAP ||
-	    flow->calm < flow->calm_wanted || flow->hung[0] || flow->hung[1])
+	    flow->hung[0] || flow->hung[1])
 		return;
 	result = pair_is_ready(&flow->pair);
 	if (!result)
@@ -230,15 +227,14 @@ void redirect_try(struct flow *flow)
 		redirect_failed(flow, result);
 		return;
 	}
-	/* Bytes that came meanwhile have an event of their own, and a worker
-	 * may still hold what the last join has left. Whatever else the kernel
-	 * has against this flow it will have again. */
-	if (result != -EAGAIN && result != -EBUSY) {
-		flow->datapath = ABI_DATAPATH_RELAY;
-		redirect_leave(flow, ABI_WHY_REFUSED);
-	}
+	/* Bytes that came meanwhile have an event of their own. */
+	if (result == -EAGAIN)
+		return;
+	redirect_leave(flow, ABI_WHY_REFUSED);
 	if (pair_is_joined(&flow->pair))
 		redirect_return(flow);
+	else
+		redirect_forget(flow);
 }
 
 /* ---- news ---------------------------------------------------------------- */
@@ -249,8 +245,6 @@ static void redirect_look(struct flow *flow)
 	    (pair_is_drained(&flow->pair, 0) &&
 	     pair_is_drained(&flow->pair, 1)))
 		return;
-	flow->calm_wanted = REDIRECT_CALM_TURNS;
-	flow->calm = 0;
 	flow->thread->counters->returns++;
 	redirect_leave(flow, ABI_WHY_READER);
 	redirect_return(flow);
@@ -350,6 +344,7 @@ static void redirect_finish(struct flow *flow)
 	} else if (result) {
 		redirect_failed(flow, result);
 	} else {
+		redirect_forget(flow);
 		deadline_set(&flow->thread->deadlines, flow, DEADLINE_IDLE,
 			     flow->thread->now_ns);
 		flow_phase(flow, ABI_PHASE_RELAY);

@@ -353,23 +353,11 @@ static bool relay_settle(struct flow *flow, enum abi_direction direction,
 	return true;
 }
 
-/* Whether a flow is one for the kernel: little at a time, and nothing left
- * behind. */
-static void relay_judge(struct flow *flow, bool dry)
-{
-	bool bulk = (flow->direction[0] | flow->direction[1]) & FLOW_BULK;
-
-	if (!dry || bulk)
-		flow->calm = 0;
-	else if (flow->calm < UINT8_MAX)
-		flow->calm++;
-	if (dry && !bulk)
-		redirect_try(flow);
-}
-
 void relay_pump(struct flow *flow)
 {
-	bool dry = true;
+	/* Whether the flow is one for the kernel: little at a time, and nothing
+	 * left behind. */
+	bool quiet = true;
 
 	if ((flow->direction[0] | flow->direction[1]) & FLOW_BROKEN) {
 		relay_flush(flow);
@@ -382,12 +370,13 @@ void relay_pump(struct flow *flow)
 
 		if (!relay_settle(flow, i, status))
 			return;
-		dry &= status == RELAY_DRY;
+		quiet &= status == RELAY_DRY &&
+			 !(flow->direction[i] & FLOW_BULK);
 	}
 	if (flow->direction[0] & flow->direction[1] & FLOW_SHUT)
 		flow_end(flow, "closed");
-	else
-		relay_judge(flow, dry);
+	else if (quiet)
+		redirect_try(flow);
 }
 
 void relay_ready(struct flow *flow, enum flow_side side, uint32_t events)

@@ -123,16 +123,42 @@ def switches():
 	assert_equal "$(counter relayed.memory)" 1
 }
 
-@test "there and back thousands of times, and every byte is right" {
+@test "a connection whose reader fell behind stays with the relay, its memory does not" {
+	# For one with both directions full.
+	routes <<-'END'
+		set sockmap-limit 1024
+		set sockmap-memory 2048
+		route add a.test 198.51.100.11:443
+	END
+	client <<-'END'
+		def open(count, phase):
+		    c = connect("192.0.2.1").send(hello("a.test"))
+		    c.expect_backend("one")
+		    wait_flows(count, phase=phase)
+		    return c
+		first = open(1, "kernel")
+		first.exchange(bytes(3000))
+		wait_flows(1, phase="relay", datapath="relay", why="slow-reader")
+		second = open(1, "kernel")
+		for i in range(100):
+		    first.exchange(b"little")
+		wait_flows(1, phase="relay", why="slow-reader")
+		first.fin().expect_fin()
+		second.fin().expect_fin()
+	END
+	wait_for_flow 'name=a.test datapath=relay end=closed'
+}
+
+@test "thousands come back in the middle, and every byte is right" {
 	local before
 	before=$(counter returns)
 	# Each message is beyond the limit, so each flow comes back with it.
 	snictl set sockmap-limit 1024
 	traffic_serve backend2
 	run -0 --separate-stderr traffic_connect --name traffic.test \
-		--shape echo --connections 100 --concurrency 50 \
-		--size 1500000 --message 3000
-	jq -e '.failed == 0 and .completed == 100' <<<"$output"
+		--shape echo --connections 2500 --concurrency 50 \
+		--size 12000 --message 3000
+	jq -e '.failed == 0 and .completed == 2500' <<<"$output"
 	(($(counter returns) - before > 2000))
 	run ! flow_line end=bytes-lost
 	traffic_check backend2
