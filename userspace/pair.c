@@ -301,7 +301,8 @@ enum pair_status pair_drain(struct pair *pair, unsigned from, void *buffer,
  * allows, what arrives stays in TCP's own queue without a call of
  * sk_data_ready(). But a FIN makes that call in any case, and so do bytes when
  * TCP is short of memory, be it all others' (tcp_epollin_ready()): what comes
- * now is thrown away before TCP sees it, and sent again.
+ * now is thrown away before TCP sees it, and sent again. That costs the flow
+ * some 200 ms, so between hold and let-go there is only what has to be.
  */
 static int pair_hold(const struct pair *pair, unsigned side)
 {
@@ -311,14 +312,14 @@ static int pair_hold(const struct pair *pair, unsigned side)
 	if (getsockopt(pair->fd[side], SOL_SOCKET, SO_RCVBUF, &half, &size))
 		return -errno;
 	half /= 2;
-	if (setsockopt(pair->fd[side], SOL_SOCKET, SO_ATTACH_BPF,
-		       &pair->sockmap->hold, sizeof(int)) ||
-	    setsockopt(pair->fd[side], SOL_SOCKET, SO_RCVLOWAT, &half, size))
+	if (setsockopt(pair->fd[side], SOL_SOCKET, SO_RCVLOWAT, &half, size) ||
+	    setsockopt(pair->fd[side], SOL_SOCKET, SO_ATTACH_BPF,
+		       &pair->sockmap->hold, sizeof(int)))
 		return -errno;
 	return 0;
 }
 
-static void pair_unhold(const struct pair *pair, unsigned side)
+static void pair_let_go(const struct pair *pair, unsigned side)
 {
 	int none = 0, one = 1;
 
@@ -327,16 +328,22 @@ static void pair_unhold(const struct pair *pair, unsigned side)
 	setsockopt(pair->fd[side], SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
 }
 
-static void pair_remove(struct pair *pair)
+/* Take a side's verdict off, unless something has been passed after all. */
+static int pair_remove(struct pair *pair, unsigned side)
 {
-	for (unsigned side = 0; side < 2; side++) {
-		uint32_t index = pair_index(pair, side);
+	uint32_t index = pair_index(pair, side);
+	int result = pair_hold(pair, side);
 
-		if (pair->joined[side])
-			bpf_map_delete_elem(pair->sockmap->verdicts, &index);
+	if (!result)
+		result = stream_lock(pair->fd[side]);
+	if (!result && !pair_is_drained(pair, side))
+		result = -EAGAIN;
+	if (!result) {
+		bpf_map_delete_elem(pair->sockmap->verdicts, &index);
 		pair->joined[side] = false;
 	}
-	pair_untarget(pair);
+	pair_let_go(pair, side);
+	return result;
 }
 
 /* ALL_JUDGED. */
@@ -356,23 +363,18 @@ int pair_part(struct pair *pair)
 {
 	int result = 0;
 
+	/* True once, true for good: both are STOPPED. */
+	if (!pair_is_written(pair, 0) || !pair_is_written(pair, 1))
+		return -EAGAIN;
 	for (unsigned side = 0; !result && side < 2; side++) {
 		if (pair->joined[side])
-			result = pair_hold(pair, side);
+			result = pair_remove(pair, side);
 	}
-	for (unsigned side = 0; !result && side < 2; side++)
-		result = stream_lock(pair->fd[side]);
-	for (unsigned from = 0; !result && from < 2; from++) {
-		if (!pair_is_drained(pair, from) ||
-		    !pair_is_written(pair, from))
-			result = -EAGAIN;
-	}
-	if (!result)
-		pair_remove(pair);
+	if (result)
+		return result;
+	pair_untarget(pair);
 	for (unsigned side = 0; !result && side < 2; side++)
 		result = pair_check(pair, side);
-	for (unsigned side = 0; side < 2; side++)
-		pair_unhold(pair, side);
 	return result;
 }
 

@@ -15,9 +15,10 @@
  * STOPPED     limit == 0, and the source's lock has been had since: the
  *             verdict redirects no more, redirected stands still.
  *
- * A pair is taken apart when it is STOPPED, ALL_WRITTEN and ALL_DRAINED in
- * both directions, while nothing is being judged; then ALL_JUDGED is checked,
- * and the sockets are ordinary ones again. This comes before anything that a
+ * A pair is taken apart when it is STOPPED and ALL_WRITTEN in both directions:
+ * one side after the other, when what comes from there is ALL_DRAINED and
+ * nothing is being judged; then ALL_JUDGED is checked, and the sockets are
+ * ordinary ones again. This comes before anything that a
  * socket does not survive in a sockmap: a socket whose two directions have
  * both ended loses what was passed and not yet read, so an end is never
  * passed on to a socket that is in the maps.
@@ -122,8 +123,8 @@ enum pair_status pair_drain(struct pair *pair, unsigned from, void *buffer,
 /**
  * pair_part() - take both sockets out of the maps; both are STOPPED.
  *
- * Return: 0; -EAGAIN (not ALL_WRITTEN or not ALL_DRAINED any more: nothing is
- * changed). After -EBADMSG (not ALL_JUDGED), -ECONNRESET and others both
+ * Return: 0; -EAGAIN (not ALL_WRITTEN or not ALL_DRAINED any more: one side may
+ * be out). After -EBADMSG (not ALL_JUDGED), -ECONNRESET and others both
  * connections are to be reset.
  */
 int pair_part(struct pair *pair);

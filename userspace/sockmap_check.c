@@ -20,9 +20,10 @@
 /*
  * Before 6.16 segments were lost or sent twice when the socket that they were
  * redirected to was full. Stable series have the fix
- * (6.1.142, 6.6.94, 6.12.34); but 6.1.192 and 6.12.117 warn in
- * inet_sock_destruct(), called by sk_psock_destroy(), that they have lost count
- * of a socket's memory: one in some thousand connections of tests/vm.
+ * (6.1.142, 6.6.94, 6.12.34); but 6.1.192 and 6.12.117 warn, once in some
+ * thousand connections of tests/vm, of the miscount that bpf/README.md tells
+ * of. 6.16 and later have it too, but have never been seen to lose or double a
+ * byte.
  */
 int sockmap_check_release(const char *release, struct error *error)
 {
