@@ -474,6 +474,20 @@ struct abi_flow_hot {
 };
 
 /**
+ * struct abi_pair - what has to be known of a flow's sockets in a sockmap by
+ * whoever takes them out (userspace/pair.h); by side.
+ * @taken:   bytes that TCP had delivered, less those that were judged.
+ * @sent:    bytes that TCP had taken, less those redirected and sent on there.
+ * @granted: bytes of one direction that they may hold; 0: never prepared.
+ */
+struct abi_pair {
+	__u64 taken[2];
+	__u64 sent[2];
+	__u32 granted;
+	__u32 reserved;
+};
+
+/**
  * struct abi_flow_cold - written by the agent only, under @sequence.
  * @sequence:  odd while being written; a reader that sees it odd, or
  *             changed, reads again.
@@ -496,6 +510,7 @@ struct abi_flow_hot {
  *             that were taken from its source before the first one that is
  *             relayed: PROXY headers, heads of requests. From then on as many
  *             are sent as taken.
+ * @pair:      of a flow that is in a sockmap, or was.
  * @pipe:      by direction, the inode of the pipe that last held its bytes.
  */
 struct abi_flow_cold {
@@ -531,6 +546,7 @@ struct abi_flow_cold {
 	__u64 before_sent[2];
 	__u64 before_taken[2];
 	__u64 pipe[2];
+	struct abi_pair pair;
 };
 
 /* ---- splices: array, memory-mapped --------------------------------------- */
@@ -812,7 +828,7 @@ _Static_assert(sizeof(struct abi_routes) == 64, "abi_routes");
 _Static_assert(sizeof(struct abi_route_record) == 40, "abi_route_record");
 _Static_assert(sizeof(struct abi_flow_direction) == 64, "abi_flow_direction");
 _Static_assert(sizeof(struct abi_flow_hot) == 128, "abi_flow_hot");
-_Static_assert(sizeof(struct abi_flow_cold) == 520, "abi_flow_cold");
+_Static_assert(sizeof(struct abi_flow_cold) == 560, "abi_flow_cold");
 _Static_assert(sizeof(struct abi_route_stats) == 64, "abi_route_stats");
 _Static_assert(sizeof(struct abi_splice_way) == 76, "abi_splice_way");
 _Static_assert(sizeof(struct abi_splice) == 256, "abi_splice");

@@ -238,6 +238,8 @@ static void adopt_phase(struct flow *flow)
 {
 	struct adopted ends[2] = {0};
 
+	if (adopt_has_backend(flow) && redirect_adopt(flow))
+		return;
 	if (adopt_look(flow, FLOW_CLIENT, &ends[FLOW_CLIENT]) ||
 	    (adopt_has_backend(flow) &&
 	     adopt_look(flow, FLOW_BACKEND, &ends[FLOW_BACKEND]))) {
@@ -255,14 +257,14 @@ static void adopt_phase(struct flow *flow)
 		return;
 	case ABI_PHASE_ARMED:
 	case ABI_PHASE_RELAY:
+	case ABI_PHASE_KERNEL:
+	case ABI_PHASE_RETURN:
 		adopt_relay(flow, ends);
 		return;
 	case ABI_PHASE_REFUSE:
 		adopt_refuse(flow);
 		return;
 	case ABI_PHASE_EXCHANGE:
-	case ABI_PHASE_KERNEL:
-	case ABI_PHASE_RETURN:
 		flow_reset(flow, "worker-died");
 		return;
 	case ABI_PHASE_FREE:

@@ -441,6 +441,12 @@ void redirect_ready(struct flow *flow, enum flow_side side, uint32_t events);
  * may have its memory. */
 void redirect_forget(struct flow *flow);
 
+/**
+ * redirect_adopt() - take over a flow whose sockets are in the maps.
+ * Return: false where they are not.
+ */
+bool redirect_adopt(struct flow *flow);
+
 /** redirect_step() - go on with taking a flow back. */
 void redirect_step(struct flow *flow);
 

@@ -3,7 +3,11 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
+#include "cleanup.h"
+#include "crash.h"
 #include "stream.h"
 
 /* Never less than what a connection begins with. */
@@ -168,6 +172,15 @@ static void pair_allow(struct pair *pair, uint32_t limit, unsigned thread)
 	}
 }
 
+static void pair_note(const struct pair *pair)
+{
+	for (unsigned side = 0; pair->record && side < 2; side++) {
+		pair->record->taken[side] = pair->taken[side];
+		pair->record->sent[side] = pair->written[side] -
+					   pair->hot->direction[!side].drained;
+	}
+}
+
 int pair_join(struct pair *pair, uint32_t limit, unsigned thread)
 {
 	int result = 0;
@@ -180,9 +193,12 @@ int pair_join(struct pair *pair, uint32_t limit, unsigned thread)
 		pair_untarget(pair);
 		return result;
 	}
+	pair_note(pair);
 	pair_allow(pair, limit < 2 ? 1 : limit / 2, thread);
+	crash_point("joining");
 	for (unsigned side = 0; !result && side < 2; side++)
 		result = pair_judge(pair, side);
+	crash_point("joined");
 	if (result && !pair_is_joined(pair))
 		pair_forget(pair);
 	for (unsigned side = 0; result != -ECONNRESET && side < 2; side++) {
@@ -205,6 +221,7 @@ int pair_stop(struct pair *pair)
 				 __ATOMIC_SEQ_CST);
 	for (unsigned from = 0; !result && from < 2; from++)
 		result = stream_lock(pair->fd[from]);
+	crash_point("stopped");
 	return result;
 }
 
@@ -279,10 +296,12 @@ enum pair_status pair_drain(struct pair *pair, unsigned from, void *buffer,
 		*ret_moved = 0;
 		return PAIR_BLOCKED;
 	}
+	crash_point("passed-sent");
 	if (!pair_consume(pair, from, buffer, (size_t)sent)) {
 		pair_broken(pair, from);
 		return PAIR_BROKEN;
 	}
+	crash_point("passed-taken");
 	pair->written[!from] += (uint64_t)sent;
 	/* See the end of sockmap_verdict() for the order. */
 	__atomic_store_n(&direction->drained,
@@ -336,6 +355,7 @@ static int pair_remove(struct pair *pair, unsigned side)
 
 	if (!result)
 		result = stream_lock(pair->fd[side]);
+	crash_point("holding");
 	if (!result && !pair_is_drained(pair, side))
 		result = -EAGAIN;
 	if (!result) {
@@ -372,6 +392,7 @@ int pair_part(struct pair *pair)
 	}
 	if (result)
 		return result;
+	crash_point("parted");
 	pair_untarget(pair);
 	for (unsigned side = 0; !result && side < 2; side++)
 		result = pair_check(pair, side);
@@ -385,4 +406,108 @@ void pair_forget(struct pair *pair)
 		pair->joined[side] = false;
 	}
 	pair_untarget(pair);
+}
+
+/* ---- after a death ------------------------------------------------------- */
+
+/* What was passed is there at once, unless it waits for the kernel's worker. */
+#define PAIR_LOOKS 50
+#define PAIR_LOOK_NS 1000000
+
+static bool pair_is_in(int map, uint32_t index, uint64_t cookie)
+{
+	uint64_t value;
+
+	return !bpf_map_lookup_elem(map, &index, &value) && value == cookie;
+}
+
+/* Of what was passed and is not counted as sent on, bytes that are not in the
+ * queue any more. */
+static int pair_missing(const struct pair *pair, unsigned from,
+			uint64_t *ret_missing)
+{
+	const struct abi_flow_direction *direction =
+		&pair->hot->direction[from];
+	uint64_t passed = pair_load(&direction->passed);
+	size_t left = passed - direction->drained;
+	AUTO_FREE uint8_t *buffer = malloc(left + 1);
+	ssize_t seen;
+	int result = buffer ? stream_lock(pair->fd[from]) : -ENOMEM;
+
+	if (result)
+		return result;
+	seen = recv(pair->fd[from], buffer, left, MSG_PEEK | MSG_DONTWAIT);
+	if (seen < 0 && errno != EAGAIN)
+		return -errno;
+	*ret_missing = left - (seen < 0 ? 0 : (size_t)seen);
+	return pair_load(&direction->passed) == passed ? 0 : -EAGAIN;
+}
+
+/* Some bytes were sent on and not counted: take what of them has not been
+ * taken. */
+static int pair_recover_sent(const struct pair *pair, unsigned from,
+			     uint64_t sent)
+{
+	static const struct timespec pause = {.tv_nsec = PAIR_LOOK_NS};
+	struct abi_flow_direction *direction = &pair->hot->direction[from];
+	uint64_t missing = 0;
+	AUTO_FREE uint8_t *buffer = malloc(sent);
+	int result = buffer ? -EAGAIN : -ENOMEM;
+
+	for (unsigned i = 0; result == -EAGAIN && i < PAIR_LOOKS; i++) {
+		result = pair_missing(pair, from, &missing);
+		if (!result && missing > sent)
+			result = -EAGAIN;
+		if (result == -EAGAIN)
+			nanosleep(&pause, NULL);
+	}
+	if (result)
+		return result == -EAGAIN ? -EBADMSG : result;
+	if (!pair_consume(pair, from, buffer, sent - missing))
+		return -EBADMSG;
+	direction->bytes += sent;
+	direction->drained += sent;
+	return 0;
+}
+
+/*
+ * The agent sends on only what ALL_WRITTEN allows: so either the sink has taken
+ * less than what was redirected and counted as sent on, and nothing was in
+ * hand; or it has taken all, and what it has beyond that was.
+ */
+static int pair_recover_direction(struct pair *pair, unsigned from)
+{
+	const struct abi_flow_direction *direction =
+		&pair->hot->direction[from];
+	uint64_t base = pair->record->sent[!from], sent;
+	int result = pair_sent(pair, !from, &sent);
+
+	if (result)
+		return result;
+	sent -= base + pair_load(&direction->redirected) + direction->drained;
+	if ((int64_t)sent > 0)
+		result = pair_recover_sent(pair, from, sent);
+	pair->taken[from] = pair->record->taken[from];
+	pair->written[!from] = base + direction->drained;
+	return result;
+}
+
+int pair_recover(struct pair *pair)
+{
+	int result = 0;
+
+	for (unsigned side = 0; side < 2; side++) {
+		pair->joined[side] =
+			pair_is_in(pair->sockmap->verdicts,
+				   pair_index(pair, side), pair->cookie[side]);
+		pair_let_go(pair, side);
+	}
+	if (!pair_is_joined(pair)) {
+		pair_untarget(pair);
+		return 0;
+	}
+	result = pair_stop(pair);
+	for (unsigned from = 0; !result && from < 2; from++)
+		result = pair_recover_direction(pair, from);
+	return result;
 }

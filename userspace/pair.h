@@ -37,6 +37,7 @@
  * @fd:      borrowed.
  * @cookie:  SO_COOKIE.
  * @hot:     the flow's figures.
+ * @record:  where pair_recover() finds what it needs; NULL: nowhere.
  * @joined:  by side: the verdict judges what arrives.
  * @taken:   by side: bytes that TCP had delivered, less judged ones.
  * @broken:  the side whose connection failed, after -ECONNRESET and
@@ -49,6 +50,7 @@ struct pair {
 	int fd[2];
 	uint64_t cookie[2];
 	struct abi_flow_hot *hot;
+	struct abi_pair *record;
 	bool joined[2];
 	int broken;
 	uint64_t taken[2];
@@ -91,6 +93,16 @@ static inline bool pair_is_joined(const struct pair *pair)
 {
 	return pair->joined[0] || pair->joined[1];
 }
+
+/**
+ * pair_recover() - a pair that an agent had joined, or was about to take
+ * apart, when it died: STOPPED, and owed pair_part() unless it is not joined.
+ *
+ * Sockmap, slot, descriptors, cookies, figures and record are filled in.
+ *
+ * Return: 0; -EBADMSG: it cannot be told what was sent on; or -errno.
+ */
+int pair_recover(struct pair *pair);
 
 /** pair_stop() - make both directions STOPPED. Return: 0 or -errno. */
 int pair_stop(struct pair *pair);

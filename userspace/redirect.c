@@ -11,6 +11,7 @@
 #include "setting.h"
 #include "sockmap.h"
 #include "sockmap_check.h"
+#include "stream.h"
 
 /* One direction's share of a turn. */
 #define REDIRECT_TURN_BYTES (1 << 20)
@@ -93,9 +94,10 @@ void redirect_open(struct agent *agent)
 		result = error_set(error, EXIT_FAILED, ENOENT,
 				   "the map of flows cannot be opened");
 	if (!result)
-		result = sockmap_open(
-			flow_hot, agent->store.meta->flow_capacity,
-			agent->thread_count, true, &agent->sockmap, error);
+		result = sockmap_open(&agent->store, flow_hot,
+				      agent->store.meta->flow_capacity,
+				      agent->thread_count, true,
+				      &agent->sockmap, error);
 	agent->sockmap_memory = redirect_tcp_pages() *
 				(uint64_t)sysconf(_SC_PAGESIZE) /
 				REDIRECT_SHARE;
@@ -180,25 +182,34 @@ static void redirect_leave(struct flow *flow, enum abi_why why)
 	flow_record_end(flow);
 }
 
-void redirect_prepare(struct flow *flow)
+static void redirect_pair(struct flow *flow)
 {
 	struct agent *agent = flow->thread->agent;
-	const struct abi_flow_cold *cold = flow->cold;
-	enum abi_why why = ABI_WHY_NONE;
-	uint32_t limit;
+	struct abi_flow_cold *cold = flow->cold;
 
-	if (!agent->sockmap || flow->datapath != ABI_DATAPATH_SOCKMAP)
-		return;
 	flow->pair = (struct pair){
 		.sockmap = agent->sockmap,
 		.slot = (uint32_t)(flow - agent->flows),
 		.fd = {flow->end[0].fd, flow->end[1].fd},
 		.cookie = {cold->client_cookie, cold->backend_cookie},
 		.hot = flow->hot,
+		.record = &cold->pair,
 	};
+}
+
+void redirect_prepare(struct flow *flow)
+{
+	struct agent *agent = flow->thread->agent;
+	enum abi_why why = ABI_WHY_NONE;
+	uint32_t limit;
+
+	if (!agent->sockmap || flow->datapath != ABI_DATAPATH_SOCKMAP)
+		return;
+	redirect_pair(flow);
 	limit = (uint32_t)setting_get(&agent->store,
 				      ABI_SET_SOCKMAP_LIMIT_BYTES);
 	flow->granted = redirect_grant(agent, limit);
+	flow->cold->pair.granted = flow->granted;
 	if (!flow->granted)
 		why = ABI_WHY_MEMORY;
 	if (pair_bound(&flow->pair, flow->granted ? flow->granted : limit))
@@ -404,4 +415,51 @@ void redirect_step(struct flow *flow)
 		deadline_set(&flow->thread->deadlines, flow,
 			     waits ? DEADLINE_RETURN : DEADLINE_IDLE,
 			     flow->thread->now_ns);
+}
+
+/* ---- after a death ------------------------------------------------------- */
+
+static bool redirect_is_broken(const struct flow *flow, unsigned side)
+{
+	enum stream_state state;
+	uint64_t sent;
+
+	return flow->hot->direction[side].broken ||
+	       stream_sent(flow->end[side].fd, &sent, &state) ||
+	       state == STREAM_CLOSED;
+}
+
+/* The kernel has gone on meanwhile; from here on the relay does. */
+bool redirect_adopt(struct flow *flow)
+{
+	struct thread *thread = flow->thread;
+	int result;
+
+	if (!flow->cold->pair.granted)
+		return false;
+	if (!thread->agent->sockmap) {
+		flow_reset(flow, "worker-died");
+		return true;
+	}
+	redirect_pair(flow);
+	result = pair_recover(&flow->pair);
+	if (!result && !pair_is_joined(&flow->pair))
+		return false;
+	flow->datapath = ABI_DATAPATH_RELAY;
+	flow_count_again(flow);
+	flow->granted = flow->cold->pair.granted;
+	atomic_fetch_add(&thread->agent->sockmap_given,
+			 2 * (uint64_t)flow->granted);
+	for (unsigned side = 0; !result && side < 2; side++)
+		result = thread_watch(thread, &flow->end[side],
+				      EPOLLIN | EPOLLRDHUP | EPOLLET, true);
+	if (redirect_is_broken(flow, FLOW_CLIENT))
+		redirect_broken(flow, FLOW_CLIENT);
+	else if (redirect_is_broken(flow, FLOW_BACKEND))
+		redirect_broken(flow, FLOW_BACKEND);
+	else if (result)
+		flow_reset(flow, "bytes-lost");
+	else
+		redirect_return(flow);
+	return true;
 }

@@ -53,14 +53,71 @@ static int sockmap_make_ring(struct sockmap *sockmap, uint32_t thread)
 	return 0;
 }
 
-static int sockmap_load(struct sockmap *sockmap, int flow_hot,
-			uint32_t capacity, bool guarded)
+/* Those that outlive an agent, and the names of their pins. */
+struct sockmap_kept {
+	struct bpf_map *map;
+	const char *name;
+};
+
+#define SOCKMAP_KEPT 3
+
+static int sockmap_reuse(const struct store *store,
+			 const struct sockmap_kept kept[SOCKMAP_KEPT])
+{
+	for (unsigned i = 0; i < SOCKMAP_KEPT; i++) {
+		AUTO_FD pinned = -1;
+		int result = store_get(store, kept[i].name, &pinned);
+
+		if (!result)
+			result = bpf_map__reuse_fd(kept[i].map, pinned);
+		if (result && result != -ENOENT)
+			return result;
+	}
+	return 0;
+}
+
+static int sockmap_pin(const struct store *store,
+		       const struct sockmap_kept kept[SOCKMAP_KEPT])
+{
+	int result = 0;
+
+	for (unsigned i = 0; !result && i < SOCKMAP_KEPT; i++)
+		result = store_pin(store, bpf_map__fd(kept[i].map),
+				   kept[i].name);
+	return result;
+}
+
+/* A socket that was closed has left the maps, but its cookie has not. */
+static void sockmap_sweep(const struct sockmap *sockmap)
+{
+	__u64 cookie, next, value;
+	__u32 index;
+	int more = bpf_map_get_next_key(sockmap->cookies, NULL, &next);
+
+	while (!more) {
+		cookie = next;
+		more = bpf_map_get_next_key(sockmap->cookies, &cookie, &next);
+		if (!bpf_map_lookup_elem(sockmap->cookies, &cookie, &index) &&
+		    (bpf_map_lookup_elem(sockmap->targets, &index, &value) ||
+		     value != cookie))
+			bpf_map_delete_elem(sockmap->cookies, &cookie);
+	}
+}
+
+static int sockmap_load(struct sockmap *sockmap, const struct store *store,
+			int flow_hot, uint32_t capacity, bool guarded)
 {
 	struct sockmap_bpf *bpf = sockmap_bpf__open();
 	int result;
 
 	if (!bpf)
 		return -errno;
+	const struct sockmap_kept kept[SOCKMAP_KEPT] = {
+		{bpf->maps.cookies, "sockmap_cookies"},
+		{bpf->maps.targets, "sockmap_targets"},
+		{bpf->maps.verdicts, "sockmap_verdicts"},
+	};
+
 	sockmap->bpf = bpf;
 	bpf->rodata->guarded = guarded;
 	result = bpf_map__reuse_fd(bpf->maps.flow_hot, flow_hot);
@@ -73,14 +130,20 @@ static int sockmap_load(struct sockmap *sockmap, int flow_hot,
 	if (!result)
 		result = bpf_map__set_max_entries(bpf->maps.verdicts,
 						  2 * capacity);
+	if (!result && store)
+		result = sockmap_reuse(store, kept);
 	if (!result)
 		result = sockmap_bpf__load(bpf);
+	if (!result && store)
+		result = sockmap_pin(store, kept);
 	if (result)
 		return result;
 	sockmap->cookies = bpf_map__fd(bpf->maps.cookies);
 	sockmap->targets = bpf_map__fd(bpf->maps.targets);
 	sockmap->verdicts = bpf_map__fd(bpf->maps.verdicts);
 	sockmap->hold = bpf_program__fd(bpf->progs.sockmap_hold);
+	if (store)
+		sockmap_sweep(sockmap);
 	return bpf_prog_attach(bpf_program__fd(bpf->progs.sockmap_verdict),
 			       sockmap->verdicts, BPF_SK_SKB_STREAM_VERDICT, 0)
 		       ? -errno
@@ -101,8 +164,8 @@ static bool sockmap_is_allowed(void)
 	return true;
 }
 
-int sockmap_open(int flow_hot, uint32_t capacity, unsigned threads,
-		 bool guarded, struct sockmap **ret_sockmap,
+int sockmap_open(const struct store *store, int flow_hot, uint32_t capacity,
+		 unsigned threads, bool guarded, struct sockmap **ret_sockmap,
 		 struct error *error)
 {
 	struct sockmap *sockmap = calloc(1, sizeof(*sockmap));
@@ -112,7 +175,8 @@ int sockmap_open(int flow_hot, uint32_t capacity, unsigned threads,
 		sockmap->threads = threads;
 		for (unsigned i = 0; i < threads; i++)
 			sockmap->ring_fd[i] = -1;
-		result = sockmap_load(sockmap, flow_hot, capacity, guarded);
+		result = sockmap_load(sockmap, store, flow_hot, capacity,
+				      guarded);
 	}
 	for (unsigned i = 0; !result && i < threads; i++)
 		result = sockmap_make_ring(sockmap, i);

@@ -7,12 +7,14 @@
 #include <stdint.h>
 #include "../bpf/abi.h"
 #include "error.h"
+#include "store.h"
 
 struct ring_buffer;
 struct sockmap_bpf;
 
 /**
- * struct sockmap - one loaded object; nothing of it is pinned.
+ * struct sockmap - one loaded object. Of the agent's the first three maps are
+ * pinned: what is in them goes on without one.
  * @cookies, @targets, @verdicts: maps, see bpf/sockmap.bpf.c.
  * @hold:     the filter for a socket that is being taken out.
  * @rings:    by thread.
@@ -30,6 +32,7 @@ struct sockmap {
 
 /**
  * sockmap_open() - load program and maps, attach, make the rings.
+ * @store:       where the maps are pinned, or are to be; NULL: nowhere.
  * @flow_hot:    descriptor of the map of struct abi_flow_hot; not kept.
  * @capacity:    its entries.
  * @threads:     rings, 1..ABI_THREADS_MAX.
@@ -38,8 +41,8 @@ struct sockmap {
  *
  * Return: 0, or -errno with a sentence.
  */
-int sockmap_open(int flow_hot, uint32_t capacity, unsigned threads,
-		 bool guarded, struct sockmap **ret_sockmap,
+int sockmap_open(const struct store *store, int flow_hot, uint32_t capacity,
+		 unsigned threads, bool guarded, struct sockmap **ret_sockmap,
 		 struct error *error);
 
 /** sockmap_close() - unload; NULL: nothing. No socket is in the maps. */

@@ -348,7 +348,8 @@ static int check_run(struct check *check, int flow_hot, bool guarded,
 		     struct error *error)
 {
 	struct sockmap *sockmap;
-	int result = sockmap_open(flow_hot, 1, 1, guarded, &sockmap, error);
+	int result =
+		sockmap_open(NULL, flow_hot, 1, 1, guarded, &sockmap, error);
 
 	if (result)
 		return result;

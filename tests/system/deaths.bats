@@ -75,6 +75,15 @@ every_step() {
 	(($(counter datapaths.splice) > 100))
 }
 
+@test "sockmap: at every step" {
+	start_agent --datapath sockmap
+	[[ $(path_of sockmap on) == true ]] ||
+		skip "off: $(path_of sockmap why)"
+	every_step joining joined stopped passed-sent passed-taken \
+		holding parted
+	(($(counter datapaths.sockmap) > 100))
+}
+
 @test "a refused client gets its alert, though the worker dies" {
 	start_agent
 	routes <<<'route add one.test 198.51.100.11:443'

@@ -606,7 +606,7 @@ static int open_sockmap(void **state)
 	hot = mmap(NULL, SLOTS * sizeof(*hot), PROT_READ | PROT_WRITE,
 		   MAP_SHARED, map, 0);
 	if (hot == MAP_FAILED ||
-	    sockmap_open(map, SLOTS, 1, true, &sockmap, &error))
+	    sockmap_open(NULL, map, SLOTS, 1, true, &sockmap, &error))
 		fail_msg("%s", error.text);
 	close(map);
 	return 0;
