@@ -588,6 +588,7 @@ enum abi_splice_option {
  *             all below in the sender's own numbers.
  * @acked:     the receiver's last acknowledgement.
  * @window:    the most that he has said to take.
+ * @clock:     the latest timestamp that the receiver has, if there are any.
  * @fin:       the number of the FIN; if @fin_seen.
  * @fin_acked: it has been acknowledged: this way is done.
  *
@@ -606,6 +607,7 @@ struct abi_splice_way {
 	__u32 next;
 	__u32 acked;
 	__u32 window;
+	__u32 clock;
 	__u32 fin;
 	__u8 window_left;
 	__u8 window_right;
@@ -655,7 +657,7 @@ struct abi_splice {
 	__u8 cookie;
 	struct abi_splice_way way[2];
 	__u32 echo;
-	__u8 reserved[60];
+	__u8 reserved[52];
 };
 
 /* ---- splice_tuples: hash --------------------------------------------------
@@ -830,7 +832,7 @@ _Static_assert(sizeof(struct abi_flow_direction) == 64, "abi_flow_direction");
 _Static_assert(sizeof(struct abi_flow_hot) == 128, "abi_flow_hot");
 _Static_assert(sizeof(struct abi_flow_cold) == 560, "abi_flow_cold");
 _Static_assert(sizeof(struct abi_route_stats) == 64, "abi_route_stats");
-_Static_assert(sizeof(struct abi_splice_way) == 76, "abi_splice_way");
+_Static_assert(sizeof(struct abi_splice_way) == 80, "abi_splice_way");
 _Static_assert(sizeof(struct abi_splice) == 256, "abi_splice");
 _Static_assert(sizeof(struct abi_tuple) == 40, "abi_tuple");
 _Static_assert(sizeof(struct abi_joined) == 12, "abi_joined");

@@ -21,6 +21,7 @@
  * Invariant STACK SILENCE: from FLIPPING on no packet that the stack itself
  * makes leaves with a spliced tuple: no RST for a socket that is gone, no
  * retransmission, no probe. What the stack makes has come in by no interface.
+ * The agent may ask whether a side is still there, see is_question().
  * Where these programs have been taken away, splice_guard.bpf.c keeps it
  * silent.
  */
@@ -84,6 +85,19 @@ int splice_in(struct __sk_buff *skb)
 	return state == ABI_SPLICE_FLIPPING ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
+/*
+ * A keep-alive as in RFC 9293 section 3.8.4: nothing, with the number before
+ * the next one. Without a socket the stack sends nothing of the kind by itself.
+ */
+static __always_inline bool is_question(const struct __sk_buff *skb,
+					const struct tcphdr *tcp, __u32 l4,
+					const struct abi_splice_way *way)
+{
+	return tcp->ack && !tcp->syn && !tcp->fin && !tcp->rst &&
+	       skb->len == l4 + tcp->doff * 4 &&
+	       bpf_ntohl(tcp->seq) == way->next + way->seq - 1;
+}
+
 SEC("tc")
 int splice_out(struct __sk_buff *skb)
 {
@@ -104,6 +118,9 @@ int splice_out(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	/* A full barrier, the other half of the flip's. */
 	state = __sync_fetch_and_or(&splice->state, 0);
+	if (state == ABI_SPLICE_SPLICED && side <= ABI_FROM_BACKEND &&
+	    is_question(skb, tcp, p.l4, &splice->way[!side]))
+		return TC_ACT_UNSPEC;
 	if (state == ABI_SPLICE_FLIPPING || state == ABI_SPLICE_SPLICED ||
 	    (state == ABI_SPLICE_CLOSED && !tcp->syn))
 		return TC_ACT_SHOT;

@@ -171,9 +171,13 @@ static __always_inline void join_clocks(struct abi_splice *splice,
 					struct tcp_sock *backend, __u32 tsval)
 {
 	__u32 now = (__u32)(bpf_ktime_get_ns() / MS_NS);
-	__u32 up = now + backend->tsoffset + 1 - client->rx_opt.ts_recent;
-	__u32 down = now + client->tsoffset + 1 - tsval;
+	__u32 to_backend = now + backend->tsoffset + 1;
+	__u32 to_client = now + client->tsoffset + 1;
+	__u32 up = to_backend - client->rx_opt.ts_recent;
+	__u32 down = to_client - tsval;
 
+	splice->way[ABI_FROM_CLIENT].clock = to_backend;
+	splice->way[ABI_FROM_BACKEND].clock = to_client;
 	splice->way[ABI_FROM_CLIENT].tsval = up;
 	splice->way[ABI_FROM_BACKEND].tsecr = -up;
 	splice->way[ABI_FROM_BACKEND].tsval = down;

@@ -101,7 +101,8 @@ static __always_inline bool is_plausible(const struct abi_splice_way *way,
  * that a receiver takes: a RST with exactly the next number (RFC 5961 section
  * 3.2), a FIN that has been acknowledged.
  */
-static __always_inline void watch(struct abi_splice *splice, __u32 index,
+/* Return: it is plausible. */
+static __always_inline bool watch(struct abi_splice *splice, __u32 index,
 				  enum abi_direction from, __u32 length,
 				  const struct tcphdr *tcp)
 {
@@ -112,7 +113,7 @@ static __always_inline void watch(struct abi_splice *splice, __u32 index,
 	__u32 window = unscale(tcp->window, way);
 
 	if (!is_plausible(way, seq) || (tcp->ack && !is_plausible(back, ack)))
-		return;
+		return false;
 	account(splice, from, seq, length);
 	if (tcp->fin && tcp->ack && !way->fin_acked) {
 		way->fin = seq + length;
@@ -133,6 +134,7 @@ static __always_inline void watch(struct abi_splice *splice, __u32 index,
 				     : ABI_SPLICE_END_RESET_BY_BACKEND);
 	else if (splice->way[0].fin_acked && splice->way[1].fin_acked)
 		close_splice(splice, index, ABI_SPLICE_END_CLOSED);
+	return true;
 }
 
 static __always_inline __u16 scale(__u16 window_be,
@@ -201,7 +203,8 @@ static __always_inline void translate_options(struct walk *walk,
 		return;
 	if (walk->end == sizeof(struct tcphdr) + 12 &&
 	    word[5] == bpf_htonl(TIMESTAMPS_ALIGNED)) {
-		word[6] = bpf_htonl(bpf_ntohl(word[6]) + way->tsval);
+		walk->clock = bpf_ntohl(word[6]) + way->tsval;
+		word[6] = bpf_htonl(walk->clock);
 		if (word[7])
 			word[7] = bpf_htonl(bpf_ntohl(word[7]) + way->tsecr);
 		return;
@@ -218,6 +221,7 @@ static __noinline int forward(struct __sk_buff *skb, __u32 index, __u32 from,
 	struct tcphdr *tcp = (void *)walk.header.byte;
 	__u32 old[TCP_HEADER_MAX / 4] = {}, length;
 	struct abi_splice_way *way;
+	bool known = false;
 	__s64 addresses;
 
 	if (!splice || from > 1 || l4 > 128 ||
@@ -230,7 +234,7 @@ static __noinline int forward(struct __sk_buff *skb, __u32 index, __u32 from,
 		return TC_ACT_SHOT;
 	__builtin_memcpy(old, walk.header.byte, sizeof(old));
 	if (splice->state == ABI_SPLICE_SPLICED)
-		watch(splice, index, from, skb->len - l4 - length, tcp);
+		known = watch(splice, index, from, skb->len - l4 - length, tcp);
 
 	tcp->source = way->source_port_be;
 	tcp->dest = way->destination_port_be;
@@ -240,6 +244,8 @@ static __noinline int forward(struct __sk_buff *skb, __u32 index, __u32 from,
 	if (!tcp->syn)
 		tcp->window = scale(tcp->window, way);
 	translate_options(&walk, way);
+	if (known && walk.clock && (__s32)(walk.clock - way->clock) > 0)
+		way->clock = walk.clock;
 
 	addresses = rewrite_ip(skb, splice, way);
 	if (addresses < 0)

@@ -32,6 +32,7 @@ enum walk_task {
  * @header: the header, from its first byte.
  * @at, @end: offsets in it.
  * @tsval, @tsecr, @ack: for TRANSLATE, what is added; for READ, found.
+ * @clock:  for TRANSLATE, the timestamp that it became, or 0.
  * @keep:   for STRIP, enum abi_splice_option; for READ, what was found.
  */
 struct walk {
@@ -47,6 +48,7 @@ struct walk {
 	__u32 ack;
 	__u32 keep;
 	__u32 found_mss;
+	__u32 clock;
 };
 
 static __always_inline __u32 get_word(struct walk *walk, __u32 at)
@@ -80,6 +82,7 @@ static __always_inline void option_translate(struct walk *walk, __u32 at,
 {
 	if (kind == OPTION_TIMESTAMPS && length == 10) {
 		add_word(walk, at + 2, walk->tsval);
+		walk->clock = get_word(walk, at + 2);
 		if (get_word(walk, at + 6))
 			add_word(walk, at + 6, walk->tsecr);
 	} else if (kind == OPTION_SACK) {

@@ -249,6 +249,7 @@ static void *thread_main(void *argument)
 		}
 		thread_go_on(thread);
 		thread_expire(thread);
+		join_keep(thread);
 		log_flush(&thread->log);
 		accounts_flush(&thread->accounts, &thread->agent->store);
 		flow_give_back(thread);

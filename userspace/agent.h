@@ -41,6 +41,7 @@ struct watch {
  * @news:     the sockmap's ring for this thread, fd -1: none.
  * @news_lost: sockmap_lost() when last looked at.
  * @splice_news: likewise the ring of the splices.
+ * @keep_ns:  when to ask spliced flows' sides whether they are there.
  * @again:    flows whose bytes did not fit into one turn.
  * @ended:    flows whose slots are given back when the turn is over.
  * @paused_until_ns: no accepting before; 0: accepting.
@@ -54,6 +55,7 @@ struct thread {
 	struct watch news;
 	uint64_t news_lost;
 	struct watch splice_news;
+	uint64_t keep_ns;
 	uint64_t now_ns;
 	struct deadlines deadlines;
 	struct flow *again;

@@ -122,6 +122,7 @@ int splice_take(struct splice *splice, uint64_t now_ns, uint32_t *ret_slot)
 		return -ENOSPC;
 	slot = &splice->slots[index];
 	*slot = (struct abi_splice){.generation = slot->generation + 1};
+	splice->heard[index] = (struct splice_heard){.is_known = false};
 	*ret_slot = index;
 	return 0;
 }
@@ -378,6 +379,10 @@ static int splice_sort(struct splice *splice)
 	int result = queue_init(&splice->free, splice->count);
 	uint32_t first = 0;
 
+	splice->heard = calloc(splice->count, sizeof(*splice->heard));
+	if (!splice->heard)
+		return -ENOMEM;
+
 	if (!result)
 		result = queue_init(&splice->resting, splice->count);
 	if (!result && getrandom(&first, sizeof(first), 0) < 0)
@@ -460,6 +465,7 @@ void splice_close(struct splice *splice)
 	cleanup_fd(&splice->conntrack);
 	free(splice->free.row);
 	free(splice->resting.row);
+	free(splice->heard);
 	splice_bpf__destroy(splice->bpf);
 	free(splice);
 }

@@ -31,11 +31,25 @@ struct splice_queue {
 };
 
 /**
+ * struct splice_heard - of a flow's two sides.
+ * @packets: the last figure; modulo 2^32.
+ * @at_ms:   when that was seen to be new; modulo 2^32; with @is_known.
+ * @asked:   how often since then.
+ */
+struct splice_heard {
+	uint32_t packets[2];
+	uint32_t at_ms[2];
+	uint8_t asked[2];
+	bool is_known;
+};
+
+/**
  * struct splice - one loaded object; its maps and links are pinned.
  * @slots:   @count of them, memory-mapped; slot n has port @first_port + n.
  * @ports:   memory-mapped; a bit for each local port that tuples may have.
  * @conntrack: to its netlink, or -errno.
  * @guard:   0, or -errno: there is none, see splice_guard.h.
+ * @heard:   beside @slots: when something came from their flows' sides.
  * @free:    slots that no program can see any more.
  * @resting: slots of flows that have ended, whose late packets still pass.
  */
@@ -46,6 +60,7 @@ struct splice {
 	int conntrack;
 	int guard;
 	struct abi_splice *slots;
+	struct splice_heard *heard;
 	uint64_t *ports;
 	uint32_t count;
 	uint16_t first_port;
@@ -135,6 +150,22 @@ static inline enum abi_splice_state splice_state(const struct splice *splice,
  * It is disarmed, so the stack answers what still comes with RSTs too.
  */
 void splice_reset(const struct splice *splice, uint32_t index);
+
+/** splice_ask() - send a side a keep-alive, which it answers. */
+void splice_ask(const struct splice *splice, uint32_t index,
+		enum abi_direction side);
+
+/**
+ * splice_keep() - listen to a flow's sides, and ask one that is silent.
+ * @hot:          what has come from them.
+ * @keepalive_ns: the silence after which it is asked.
+ *
+ * Like the kernel's own: nine times, each 75 s at most (tcp(7)).
+ * Return: 1 + the side, enum abi_direction, that has answered none of it; 0.
+ */
+unsigned splice_keep(struct splice *splice, uint32_t index,
+		     const struct abi_flow_hot *hot, uint64_t now_ns,
+		     uint64_t keepalive_ns);
 
 /** splice_ring() - a descriptor that is readable while a thread has news. */
 int splice_ring(const struct splice *splice, unsigned thread);

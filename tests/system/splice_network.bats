@@ -1,0 +1,81 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Spliced flows while the network around them changes: a side goes without a
+# word, an interface is made anew, a route leads elsewhere, a link takes less.
+
+# shellcheck disable=SC2154 # set by what is loaded
+load common
+load router
+
+export PYTHONPATH=$BATS_TEST_DIRNAME PYTHONDONTWRITEBYTECODE=1
+
+setup() {
+	lab_up --backends 2
+	start_agent --datapath splice
+	[[ $(path_of splice on) == true ]] ||
+		skip "the data path is off: $(path_of splice why)"
+	start_peer backend1 one
+	start_peer backend2 two
+	routes <<-'END'
+		route add one.test 198.51.100.11:443
+		route add two.test 198.51.100.12:443
+		route add one6.test [2001:db8:2::11]:443
+		route add two6.test [2001:db8:2::12]:443
+	END
+}
+
+# spliced_are COUNT - so many flows are.
+spliced_are() {
+	(($(snictl flow list --json |
+		jq '[.[] | select(.phase == "spliced")] | length') == $1))
+}
+
+# clients CODE - in the background, with a flow to each name, in the dict c;
+# they are spliced when this returns. go() waits until run/go is written to.
+clients() {
+	mkfifo "$lab_path/run/go"
+	: >"$lab_path/log/clients.log"
+	lab_start --log clients.log client python3 -c '
+import os, sys
+sys.path.insert(0, os.environ["PYTHONPATH"])
+from peer import *
+def go():
+    open("'"$lab_path"'/run/go").readline()
+c = {n: connect("2001:db8:1::1" if "6" in n else "192.0.2.1").send(
+         hello(n + ".test")) for n in ("one", "two", "one6", "two6")}
+for n in c:
+    c[n].expect_backend(n[:3])
+print("up", flush=True)
+'"$1"'
+print("whole", flush=True)
+'
+	wait_until grep -qx up "$lab_path/log/clients.log"
+	wait_until spliced_are 4
+}
+
+go() {
+	echo >"$lab_path/run/go"
+}
+
+whole() {
+	wait_until grep -qx whole "$lab_path/log/clients.log"
+}
+
+@test "keepalive: a side that is gone ends the flow; one that answers does not" {
+	snictl set keepalive 1s
+	clients '
+c["two"].expect_reset()
+c["two6"].expect_reset()
+go()
+c["one"].exchange(b"?")
+c["one6"].exchange(b"?")'
+	lab_exec backend2 ip link set eth0 down
+	wait_for_flow 'name=two.test datapath=splice end=reset-by-backend'
+	wait_for_flow 'name=two6.test datapath=splice end=reset-by-backend'
+	spliced_are 2
+	go
+	whole
+	# Conntrack does not keep who was asked; the four that had begun are gone.
+	assert_equal "$(lab_exec router cat \
+		/proc/sys/net/netfilter/nf_conntrack_count)" 0
+}
