@@ -14,6 +14,7 @@
 #include "edge.h"
 #include "edge_hook.h"
 #include "splice.h"
+#include "splice_route.h"
 
 #define MS_NS 1000000ULL
 /* How long to leave the writers' lock to others. */
@@ -23,20 +24,24 @@
 /* How long an interface may be without the splice's programs: what is missed
  * is sent again. */
 #define SPLICE_MS 1000
+/* All that may lead packets elsewhere; rules of IPv6 have no mask by name. */
+#define ROUTE_NEWS                                                             \
+	(RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE |                 \
+	 RTMGRP_IPV4_RULE | 1U << (RTNLGRP_IPV6_RULE - 1))
 
-/* Becomes readable when interfaces come, go or change. */
-static int open_links(void)
+/* Becomes readable when something of these groups comes, goes or changes. */
+static int open_news(__u32 groups)
 {
 	struct sockaddr_nl address = {.nl_family = AF_NETLINK,
-				      .nl_groups = RTMGRP_LINK};
-	AUTO_FD links =
+				      .nl_groups = groups};
+	AUTO_FD news =
 		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
 		       NETLINK_ROUTE);
 
-	if (links < 0 ||
-	    bind(links, (struct sockaddr *)&address, sizeof(address)))
+	if (news < 0 ||
+	    bind(news, (struct sockaddr *)&address, sizeof(address)))
 		return -errno;
-	return take_fd(&links);
+	return take_fd(&news);
 }
 
 /* Linux tells of a clock that is set by ending a timer that waits for it. */
@@ -54,7 +59,8 @@ static int open_clock(void)
 
 void edge_watch_open(struct edge_watch *watch)
 {
-	*watch = (struct edge_watch){.links = open_links(),
+	*watch = (struct edge_watch){.links = open_news(RTMGRP_LINK),
+				     .routes = -1,
 				     .clock = open_clock()};
 	if (watch->links < 0)
 		log_say(LOG_LEVEL_WARNING,
@@ -86,14 +92,14 @@ int edge_watch_timeout_ms(const struct edge_watch *watch,
 	return (int)wait_ms;
 }
 
-static bool links_have_changed(const struct edge_watch *watch)
+static bool has_news(int netlink)
 {
 	char buffer[8192];
 	bool any = false;
 
 	/* ENOBUFS: some were lost, which is news too. */
-	while (watch->links >= 0 &&
-	       (recv(watch->links, buffer, sizeof(buffer), MSG_TRUNC) >= 0 ||
+	while (netlink >= 0 &&
+	       (recv(netlink, buffer, sizeof(buffer), MSG_TRUNC) >= 0 ||
 		errno == ENOBUFS || errno == EINTR))
 		any = true;
 	return any;
@@ -139,7 +145,6 @@ static void sync_splice(struct edge_watch *watch, struct agent *agent)
 
 	if (!agent->splice)
 		return;
-	watch->splice_ns = edge_now_ns();
 	count = splice_sync(agent->splice, &agent->store, &error);
 	if (count > 0)
 		log_say(LOG_LEVEL_NOTICE,
@@ -183,12 +188,29 @@ static void update(struct edge_watch *watch, struct agent *agent)
 	watch->stepped = false;
 }
 
+/* However many routes have changed, they are asked for once a second; and at
+ * the start, for what has changed without an agent. */
+static void look_for_routes(struct edge_watch *watch, struct agent *agent)
+{
+	bool changed = watch->routes < 0;
+
+	if (changed)
+		watch->routes = open_news(ROUTE_NEWS);
+	else
+		changed = has_news(watch->routes);
+	if (changed)
+		splice_reroute(agent->splice);
+}
+
 /* Nothing tells of programs that are taken away: they are looked for. */
 static void look_for_splice(struct edge_watch *watch, struct agent *agent)
 {
 	if (!agent->splice ||
-	    edge_now_ns() - watch->splice_ns < SPLICE_MS * MS_NS ||
-	    store_trylock(&agent->store))
+	    edge_now_ns() - watch->splice_ns < SPLICE_MS * MS_NS)
+		return;
+	watch->splice_ns = edge_now_ns();
+	look_for_routes(watch, agent);
+	if (store_trylock(&agent->store))
 		return;
 	sync_splice(watch, agent);
 	store_unlock(&agent->store);
@@ -196,12 +218,11 @@ static void look_for_splice(struct edge_watch *watch, struct agent *agent)
 
 void edge_watch_turn(struct edge_watch *watch, struct agent *agent)
 {
-	bool news = links_have_changed(watch);
+	bool news = has_news(watch->links);
 
 	watch->stepped |= clock_was_set(watch);
 	if (news || watch->stepped || watch->again || is_due(&agent->store))
 		update(watch, agent);
-	else
-		look_for_splice(watch, agent);
+	look_for_splice(watch, agent);
 	say_drops(watch, &agent->store);
 }

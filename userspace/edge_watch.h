@@ -9,6 +9,7 @@
 /**
  * struct edge_watch - of the main thread.
  * @links:      news of interfaces; -1: none can be had.
+ * @routes:     news of routes, for spliced flows; not waited for; or -1.
  * @clock:      readable when the wall clock is set; or -1.
  * @again:      somebody had the writers' lock.
  * @splice_ns:  when the splice's programs were last looked for.
@@ -17,6 +18,7 @@
  */
 struct edge_watch {
 	int links;
+	int routes;
 	int clock;
 	bool again;
 	uint64_t splice_ns;

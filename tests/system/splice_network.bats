@@ -79,3 +79,49 @@ c["one6"].exchange(b"?")'
 	assert_equal "$(lab_exec router cat \
 		/proc/sys/net/netfilter/nf_conntrack_count)" 0
 }
+
+# veth NUMBER INTERFACE [PEER] - a wire from the router's INTERFACE, which gets
+# that index, to the client.
+veth() {
+	lab_exec router ip link add name "$2" index "$1" type veth peer \
+		name "$3" index $(($1 + 1)) netns "$lab_path/ns/client"
+	lab_exec router ip link set "$2" up
+	lab_exec client ip link set "$3" up
+}
+
+@test "an interface that is made anew while flows run" {
+	clients '
+go()
+for n in c:
+    c[n].exchange(bytes(100000))
+    c[n].fin().expect_fin()'
+	lab_exec router ip link del client
+	veth 901 client eth0
+	lab_exec router ip address add 192.0.2.1/24 dev client
+	lab_exec router ip address add 2001:db8:1::1/64 dev client nodad
+	lab_exec client ip address add 192.0.2.10/24 dev eth0
+	lab_exec client ip address add 2001:db8:1::10/64 dev eth0 nodad
+	go
+	whole
+}
+
+@test "several uplinks: flows go where the routes lead, also when those change" {
+	veth 901 second second
+	# IPv6 answers only for addresses of the interface that it is asked on.
+	lab_exec client ip address add 2001:db8:1::10/128 dev second nodad
+	# There and back by different ones.
+	lab_exec router ip route replace 192.0.2.10/32 dev second
+	lab_exec router ip -6 route replace 2001:db8:1::10/128 dev second
+	clients '
+for n in c:
+    c[n].exchange(bytes(100000))
+go()
+for n in c:
+    c[n].exchange(bytes(100000))
+    c[n].fin().expect_fin()'
+	lab_exec router ip route delete 192.0.2.10/32 dev second
+	lab_exec router ip -6 route delete 2001:db8:1::10/128 dev second
+	lab_exec router ip link set second down
+	go
+	whole
+}
