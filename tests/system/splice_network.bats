@@ -125,3 +125,51 @@ for n in c:
 	go
 	whole
 }
+
+# tcx INTERFACE WAY PLACE VERDICT - somebody else's program, on the router.
+tcx() {
+	: >"$lab_path/log/tcx.log"
+	lab_start --log tcx.log router "$BATS_TEST_DIRNAME/tcx.py" "$@"
+	wait_until grep -qx ready "$lab_path/log/tcx.log"
+}
+
+pings() {
+	lab_exec client ping -qc 3 -i 0.002 -W 0.2 192.0.2.1
+}
+
+@test "beside other programs at TC: each has the last word on what is not spliced" {
+	local interface way program=$BATS_TEST_TMPDIR/dropper.o
+	for interface in client backend1; do
+		for way in ingress egress; do
+			tcx $interface $way before next
+			tcx $interface $way after next
+		done
+	done
+	clients '
+for i in range(3):
+    go()
+    for n in c:
+        c[n].exchange(bytes(10000))
+    print("done", i, flush=True)
+for n in c:
+    c[n].fin().expect_fin()'
+	pings
+	go
+	tcx client ingress after drop
+	run ! pings
+	go
+	wait_until grep -qx 'done 1' "$lab_path/log/clients.log"
+	lab_stop "$started"
+	pings
+	lab_exec router tc qdisc add dev client clsact
+	printf '%s\n' '__attribute__((section("tc"), used))' \
+		'int dropper(void *c) { return 2; }' |
+		clang -target bpf -g -O2 -x c -c -o "$program" -
+	lab_exec router tc filter add dev client ingress bpf da \
+		obj "$program" sec tc
+	run ! pings
+	go
+	whole
+	lab_exec router tc qdisc del dev client clsact
+	pings
+}

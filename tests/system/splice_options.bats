@@ -1,0 +1,235 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# What two connections must have in common to be spliced: with it they are,
+# without it they are relayed and say why. Either way no byte is lost.
+
+# shellcheck disable=SC2154 # set by what is loaded
+load common
+load router
+
+export PYTHONPATH=$BATS_TEST_DIRNAME PYTHONDONTWRITEBYTECODE=1
+
+setup() {
+	lab_up --backends 1
+}
+
+# start - the agent, a backend that echoes, and its names.
+start() {
+	start_agent --datapath splice
+	[[ $(path_of splice on) == true ]] ||
+		skip "the data path is off: $(path_of splice why)"
+	start_peer backend1 one
+	routes <<-'END'
+		route add a.test 198.51.100.11:443
+		route add six.test [2001:db8:2::11]:443
+	END
+}
+
+# passes DATAPATH WHY [CODE] - flows of both families are moved that way, for
+# that reason, each byte and each end of them. CODE may do more with each, c.
+passes() {
+	client <<-END
+		for address in "192.0.2.1", "2001:db8:1::1":
+		    name = "a.test" if "." in address else "six.test"
+		    c = connect(address)
+		    c.send(hello(name)).expect_backend("one")
+		    ${3:-pass}
+		    c.exchange(os.urandom(300000))
+		    (flow,) = flows(name=name)
+		    equal((flow["datapath"], flow["why"]), ("$1", $2))
+		    c.fin().expect_fin()
+		    wait_flows(0)
+	END
+}
+
+@test "other options than the client's: tcp-options" {
+	start
+	for option in tcp_timestamps=0 tcp_sack=0; do
+		lab_exec backend1 sysctl -qw "net.ipv4.$option"
+		passes relay '"tcp-options"'
+		lab_exec backend1 sysctl -qw "net.ipv4.${option%=*}=1"
+	done
+	passes splice None
+}
+
+@test "no congestion notification where the client has it: ecn" {
+	start
+	lab_exec client sysctl -qw net.ipv4.tcp_ecn=1
+	passes splice None
+	lab_exec backend1 sysctl -qw net.ipv4.tcp_ecn=0
+	passes relay '"ecn"'
+}
+
+@test "packets that are too large for the other side: mtu" {
+	start
+	lab_exec router ip link set backend1 mtu 1400
+	lab_exec backend1 ip link set eth0 mtu 1400
+	passes relay '"mtu"'
+	# The other way round the target is told of the client's.
+	lab_exec client ip link set eth0 mtu 1300
+	lab_exec router ip link set client mtu 1300
+	passes splice None
+}
+
+# small_segments HOST ROUTER4 ROUTER6 - HOST takes 536 bytes at most.
+small_segments() {
+	lab_exec "$1" ip route replace "$2" dev eth0 advmss 536
+	lab_exec "$1" ip -6 route replace "$3" dev eth0 metric 1 advmss 536
+}
+
+@test "segments of 536 bytes" {
+	start
+	# One segment a packet.
+	lab_exec backend1 "$NETLAB_IMPAIR" --plain eth0
+	small_segments client 192.0.2.1 2001:db8:1::1
+	passes splice None
+	wait_for_flow 'name=a.test datapath=splice packets_out=[5-9][0-9][0-9]'
+	wait_for_flow 'name=six.test datapath=splice packets_out=[5-9][0-9][0-9]'
+	# The target's the client has not been told of.
+	lab_exec client ip route delete 192.0.2.1 dev eth0
+	lab_exec client ip -6 route delete 2001:db8:1::1 dev eth0 metric 1
+	small_segments backend1 198.51.100.1 2001:db8:2::1
+	lab_exec backend1 ip -6 route replace default via 2001:db8:2::1 advmss 536
+	passes relay '"mtu"'
+}
+
+@test "no acknowledgement by the target within a second: late" {
+	start
+	lab_exec backend1 nft -f - <<-'END'
+		table inet late {
+			chain input {
+				type filter hook input priority 0;
+				tcp dport 443 meta length > 150 drop
+			}
+		}
+	END
+	: >"$lab_path/log/late.log"
+	lab_start --log late.log client python3 -c '
+import os, sys
+sys.path.insert(0, os.environ["PYTHONPATH"])
+from peer import *
+c = connect("192.0.2.1").send(hello("a.test"))
+c.expect_backend("one").exchange(bytes(10000)).fin().expect_fin()
+print("whole")
+'
+	wait_until relayed_late
+	lab_exec backend1 nft delete table inet late
+	wait_until grep -qx whole "$lab_path/log/late.log"
+}
+
+relayed_late() {
+	snictl flow list --json |
+		jq -e '.[0] | .datapath == "relay" and .why == "late"'
+}
+
+@test "no port is left: no-ports" {
+	lab_exec router sysctl -qw \
+		net.ipv4.ip_local_reserved_ports=20000-21023
+	start
+	client <<-'END'
+		import resource
+		resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+		many = [connect("192.0.2.1").send(hello("a.test"))
+		        for i in range(1100)]
+		for c in many:
+		    c.expect_backend("one")
+		last = many[-1]
+		port = last.sock.getsockname()[1]
+		(flow,) = [f for f in flows() if f["client"].endswith(f":{port}")]
+		equal((flow["datapath"], flow["why"]), ("relay", "no-ports"))
+		for c in many:
+		    c.exchange(b"?" * 1000)
+	END
+	# The others have had all of them.
+	assert_equal "$(flow_line 'datapath=splice' | wc -l)" 1024
+}
+
+@test "receive buffers, tiny and huge" {
+	start
+	# SO_RCVBUFFORCE
+	passes splice None 'c.sock.setsockopt(socket.SOL_SOCKET, 33, 2048)'
+	passes splice None 'c.sock.setsockopt(socket.SOL_SOCKET, 33, 1 << 28)'
+	lab_exec client sysctl -qw 'net.ipv4.tcp_rmem=4096 4096 4096'
+	lab_exec backend1 sysctl -qw 'net.ipv4.tcp_rmem=4096 4096 4096'
+	passes splice None
+	lab_exec client sysctl -qw \
+		'net.ipv4.tcp_rmem=4096 16777216 1073741824'
+	lab_exec backend1 sysctl -qw \
+		'net.ipv4.tcp_rmem=4096 16777216 1073741824'
+	passes splice None
+}
+
+# lossy OPTION... - every shape but resets, over wires with these faults; some
+# flows are spliced.
+lossy() {
+	local flows
+	lab_down
+	lab_up --backends 1 --impair client "$* seed=3" \
+		--impair backend1 "$* seed=4"
+	start_agent --datapath splice
+	traffic_serve backend1 --expect-name a.test
+	routes <<<'route add a.test 198.51.100.11:443'
+	run -0 --separate-stderr traffic_connect --to 192.0.2.1:443 \
+		--name a.test --connections 60 --concurrency 30 \
+		--size 0-50000 --stall 50 \
+		--shape echo,down,up,both,immediate,client-fin,server-fin,bytes,eager,burst
+	jq -e '.completed == 60 and .failed == 0' <<<"$output"
+	flow_line 'datapath=splice' >/dev/null
+	wait_until serves_nobody
+	traffic_check backend1
+}
+
+serves_nobody() {
+	[[ ! $(lab_exec backend1 ss -Htn state connected exclude time-wait \
+		sport = :443) ]]
+}
+
+@test "wires that lose 1 and 5 % of all segments" {
+	lossy loss=1
+	lossy loss=5
+}
+
+@test "wires that reorder, and that double, a tenth of all segments" {
+	lossy reorder=10 jitter=1
+	lossy dup=10
+}
+
+# lose DATAPATH CHAIN MATCH BEHIND - the target loses one packet that matches,
+# the one behind so many others; the flow is moved that way, whole.
+lose() {
+	local pass=
+	[[ $4 == 0 ]] || pass="$3 limit rate 1/hour burst $4 packets accept"
+	lab_exec backend1 nft -f - <<-END
+		table inet lose {
+			chain lose {
+				type filter hook $2 priority 0;
+				$pass
+				$3 limit rate 1/hour burst 1 packets counter drop
+			}
+		}
+	END
+	client <<-END
+		c = connect("192.0.2.1").send(hello("a.test"))
+		c.expect_backend("one").exchange(os.urandom(300000))
+		(flow,) = flows()
+		equal(flow["datapath"], "$1")
+		c.fin().expect_fin()
+		wait_flows(0)
+	END
+	run -0 lab_exec backend1 nft list table inet lose
+	assert_output --partial 'counter packets 1 '
+	lab_exec backend1 nft delete table inet lose
+}
+
+@test "what is lost while a client far away is spliced is sent again" {
+	lab_down
+	lab_up --backends 1 --impair client 'delay=10 seed=1'
+	start
+	local synack='tcp sport 443 tcp flags & (syn | ack) == syn | ack'
+	# The hello, and its acknowledgement.
+	lose splice input 'tcp dport 443 meta length > 150' 0
+	lose splice output 'tcp sport 443 tcp flags & (syn | ack | psh) == ack' 0
+	# Behind a SYN that is sent again the way to the target seems long.
+	lose relay output "$synack" 0
+	lose relay output "$synack" 1
+}
