@@ -21,9 +21,9 @@
 #define AGAIN_MS 200
 /* How often the log says what was dropped, if anything was. */
 #define SAY_MS 60000
-/* How long an interface may be without the splice's programs: what is missed
+/* How long an interface may be without our programs: what the splice misses
  * is sent again. */
-#define SPLICE_MS 1000
+#define LOOK_MS 1000
 /* All that may lead packets elsewhere; rules of IPv6 have no mask by name. */
 #define ROUTE_NEWS                                                             \
 	(RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE |                 \
@@ -156,6 +156,19 @@ static void sync_splice(struct edge_watch *watch, struct agent *agent)
 	watch->splice_off = count < 0;
 }
 
+/* What cannot be had is said once. */
+static void sync_hooks(struct edge_watch *watch, struct agent *agent)
+{
+	struct error error = {0};
+	int status = edge_hook_sync(&agent->store, &error);
+
+	if (status && !watch->hooks_off)
+		log_say(LOG_LEVEL_ERROR, "%s", error.text);
+	watch->hooks_off = status != 0;
+	sync_splice(watch, agent);
+	watch->looked_ns = edge_now_ns();
+}
+
 static void expire(struct agent *agent)
 {
 	struct error error = {0};
@@ -174,16 +187,12 @@ static void expire(struct agent *agent)
  * fails of it keeps nothing else from being done. */
 static void update(struct edge_watch *watch, struct agent *agent)
 {
-	struct error error = {0};
-
 	watch->again = store_trylock(&agent->store) != 0;
 	if (watch->again)
 		return;
 	if (watch->stepped || is_due(&agent->store))
 		expire(agent);
-	if (edge_hook_sync(&agent->store, &error))
-		log_say(LOG_LEVEL_ERROR, "%s", error.text);
-	sync_splice(watch, agent);
+	sync_hooks(watch, agent);
 	store_unlock(&agent->store);
 	watch->stepped = false;
 }
@@ -194,6 +203,10 @@ static void look_for_routes(struct edge_watch *watch, struct agent *agent)
 {
 	bool changed = watch->routes < 0;
 
+	if (!agent->splice ||
+	    edge_now_ns() - watch->routes_ns < LOOK_MS * MS_NS)
+		return;
+	watch->routes_ns = edge_now_ns();
 	if (changed)
 		watch->routes = open_news(ROUTE_NEWS);
 	else
@@ -203,16 +216,13 @@ static void look_for_routes(struct edge_watch *watch, struct agent *agent)
 }
 
 /* Nothing tells of programs that are taken away: they are looked for. */
-static void look_for_splice(struct edge_watch *watch, struct agent *agent)
+static void look_for_hooks(struct edge_watch *watch, struct agent *agent)
 {
-	if (!agent->splice ||
-	    edge_now_ns() - watch->splice_ns < SPLICE_MS * MS_NS)
+	if ((!agent->splice && !edge_hook_wanted(&agent->store)) ||
+	    edge_now_ns() - watch->looked_ns < LOOK_MS * MS_NS ||
+	    store_trylock(&agent->store))
 		return;
-	watch->splice_ns = edge_now_ns();
-	look_for_routes(watch, agent);
-	if (store_trylock(&agent->store))
-		return;
-	sync_splice(watch, agent);
+	sync_hooks(watch, agent);
 	store_unlock(&agent->store);
 }
 
@@ -223,6 +233,8 @@ void edge_watch_turn(struct edge_watch *watch, struct agent *agent)
 	watch->stepped |= clock_was_set(watch);
 	if (news || watch->stepped || watch->again || is_due(&agent->store))
 		update(watch, agent);
-	look_for_splice(watch, agent);
+	else
+		look_for_hooks(watch, agent);
+	look_for_routes(watch, agent);
 	say_drops(watch, &agent->store);
 }

@@ -12,8 +12,10 @@
  * @routes:     news of routes, for spliced flows; not waited for; or -1.
  * @clock:      readable when the wall clock is set; or -1.
  * @again:      somebody had the writers' lock.
- * @splice_ns:  when the splice's programs were last looked for.
- * @splice_off: that they cannot be attached has been said.
+ * @looked_ns:  when our programs on interfaces were last looked for.
+ * @routes_ns:  likewise news of routes.
+ * @hooks_off:  that the edge's cannot be attached has been said.
+ * @splice_off: and the splice's.
  * @said:       the drops that the log knows of, and since when.
  */
 struct edge_watch {
@@ -21,7 +23,9 @@ struct edge_watch {
 	int routes;
 	int clock;
 	bool again;
-	uint64_t splice_ns;
+	uint64_t looked_ns;
+	uint64_t routes_ns;
+	bool hooks_off;
 	bool splice_off;
 	bool stepped;
 	struct abi_edge_counts said;

@@ -435,6 +435,21 @@ hooks_are_named() {
 	[[ $(hooks_by_name) == "$1" ]]
 }
 
+@test "hooks that somebody takes away come back by themselves" {
+	local hook pin
+	silent ban add 192.0.2.11
+	for hook in tc xdp; do
+		silent set edge-hook $hook
+		for pin in $(lab_exec router ls "$SNICTL_BPFFS/v2"); do
+			[[ $pin != hook_* ]] || lab_exec router bpftool link \
+				detach pinned "$SNICTL_BPFFS/v2/$pin"
+		done
+		wait_until hooks_are 2
+		is_silent 192.0.2.11
+		served 192.0.2.10
+	done
+}
+
 @test "another XDP program keeps its place, another TC filter its say" {
 	local program=$BATS_TEST_TMPDIR/other.o
 	printf '%s\n' '__attribute__((section("xdp"), used))' \
