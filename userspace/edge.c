@@ -209,12 +209,15 @@ bool edge_is_allowed(const struct store *store,
 	       !bpf_map_lookup_elem(store->allowed, &key, &value);
 }
 
-static bool holds(const struct abi_ban *ban)
+static bool holds_itself(const struct abi_ban *ban)
 {
-	if (ban->sets & ~1U)
-		return true;
 	return ban->sets & 1 &&
 	       (!ban->expires_ns || ban->expires_ns > edge_now_ns());
+}
+
+static bool holds(const struct abi_ban *ban)
+{
+	return ban->sets & ~1U || holds_itself(ban);
 }
 
 /* As is_banned() in bpf/edge.bpf.c, but the longest. */
@@ -256,6 +259,23 @@ bool edge_is_banned(const struct store *store,
 
 	return !edge_find_ban(store, address, 128, NULL, &ban) &&
 	       !edge_is_allowed(store, address);
+}
+
+bool edge_is_cut_off(const struct store *store,
+		     const struct abi_endpoint *address)
+{
+	struct abi_prefix prefix = {.length = ABI_PREFIX_LENGTHS};
+	struct abi_ban ban;
+
+	if (!__atomic_load_n(&store->edge->all_ports, __ATOMIC_RELAXED))
+		return false;
+	while (prefix.length &&
+	       !edge_find_ban(store, address, prefix.length - 1U, &prefix,
+			      &ban)) {
+		if (ban.all_ports && holds_itself(&ban))
+			return !edge_is_allowed(store, address);
+	}
+	return false;
 }
 
 bool edge_is_too_fast(const struct store *store,

@@ -65,6 +65,10 @@ int edge_find_ban(const struct store *store, const struct abi_endpoint *address,
 bool edge_is_banned(const struct store *store,
 		    const struct abi_endpoint *address);
 
+/** edge_is_cut_off() - by a ban for all ports: no server of ours either. */
+bool edge_is_cut_off(const struct store *store,
+		     const struct abi_endpoint *address);
+
 /**
  * edge_is_too_fast() - count a new connection of an address against its
  * source's rate, as the hooks do with a SYN.

@@ -135,13 +135,15 @@ static json_t *serve_kill(struct agent *agent, json_t *request)
 	return json_pack("{sb sI}", "ok", 1, "killed", (json_int_t)killed);
 }
 
-/* Also who came by a proxy that is banned itself. */
+/* Also who came by a proxy that is banned itself; and who speaks to a backend
+ * that nothing comes from any more. */
 static bool serve_is_banned(const struct flow *flow, const void *context)
 {
 	const struct store *store = context;
 
 	return edge_is_banned(store, &flow->cold->client) ||
-	       edge_is_banned(store, &flow->cold->peer);
+	       edge_is_banned(store, &flow->cold->peer) ||
+	       edge_is_cut_off(store, &flow->cold->backend);
 }
 
 unsigned serve_bans(struct agent *agent)

@@ -238,6 +238,26 @@ socket.create_connection(("192.0.2.1", 8443), source_address=("192.0.2.11", 0))'
 	is_silent 192.0.2.11
 }
 
+@test "a backend that is banned for all ports loses its flows, no other does" {
+	client <<-'END'
+		import subprocess
+		def snictl(*words):
+		    subprocess.run([SNICTL, *words], check=True)
+		held = [connect("192.0.2.1").send(hello("a.test"))
+		        .expect_backend("one") for i in range(3)]
+		snictl("ban", "add", "198.51.100.11")
+		snictl("ban", "add", "198.51.100.8/29", "--for", "1h")
+		snictl("ban", "add", "198.51.100.12", "--all-ports")
+		for c in held:
+		    c.exchange(b"still here")
+		snictl("ban", "add", "198.51.100.8/29", "--all-ports")
+		equal(flows(), [])
+		for c in held:
+		    c.expect_reset()
+	END
+	wait_for_flow 'name=a.test end=banned'
+}
+
 @test "behind a trusted proxy the address in the header counts" {
 	local before
 	routes <<-'END'
