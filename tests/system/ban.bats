@@ -455,6 +455,36 @@ hooks_are_named() {
 	[[ $(hooks_by_name) == "$1" ]]
 }
 
+@test "tags, options and extension headers hide nobody, from neither hook" {
+	local hook kind mac before kinds
+	mac=$(lab_exec router ip -j link show client | jq -r '.[0].address')
+	read -ra kinds < <("$BATS_TEST_DIRNAME/wrapped.py" - - list)
+	silent ban add 192.0.2.11
+	silent ban add 2001:db8:1::11
+	for hook in tc xdp; do
+		silent set edge-hook $hook
+		assert_equal "$(hooks $hook)" 2
+		for kind in "${kinds[@]}"; do
+			before=$(counter edge.banned)
+			lab_exec client "$BATS_TEST_DIRNAME/wrapped.py" \
+				eth0 "$mac" "$kind"
+			wait_until counter_is edge.banned $((before + 1)) ||
+				fail "$kind, by $hook"
+		done
+	done
+	# Nor from the hook of a device that has no link layer.
+	lab_exec router ip tuntap add tun0 mode tun
+	lab_exec router ip link set tun0 up
+	wait_until hooks_are 3
+	for kind in ipv4 ipv4-options ipv6 ipv6-extensions; do
+		before=$(counter edge.banned)
+		lab_exec router "$BATS_TEST_DIRNAME/wrapped.py" tun0 tun "$kind"
+		wait_until counter_is edge.banned $((before + 1)) ||
+			fail "$kind, by tun"
+	done
+	lab_exec router ip link del tun0
+}
+
 @test "hooks that somebody takes away come back by themselves" {
 	local hook pin
 	silent ban add 192.0.2.11
