@@ -15,7 +15,7 @@
 /* Connections taken or begun before those that are there have their turn. */
 #define BURST 64
 /* After SIGTERM, for what is still under way. */
-#define LAST_NS (2 * NS_PER_S)
+#define LAST_NS (15 * NS_PER_S)
 
 static volatile sig_atomic_t stop_wanted, release_wanted;
 
