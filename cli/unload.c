@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <errno.h>
 #include "../userspace/edge_hook.h"
+#include "../userspace/splice.h"
+#include "../userspace/splice_hook.h"
 #include "../userspace/store.h"
 #include "agent_view.h"
 #include "command.h"
@@ -10,8 +12,11 @@ static int remove_all(const struct paths *paths, struct error *error)
 {
 	AUTO_STORE store = STORE_NONE;
 
-	if (!store_open(paths, STORE_WRITE, &store, NULL))
+	if (!store_open(paths, STORE_WRITE, &store, NULL)) {
 		edge_hook_remove(&store);
+		if (splice_exists(&store))
+			splice_hook_remove();
+	}
 	store_close(&store);
 	return store_remove(paths, error);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The splice's programs on the interfaces: by pinned links, so that packets
- * are forwarded without an agent. */
+/* The splice's programs on the interfaces: by pinned links, or, before Linux
+ * 6.6, as clsact filters, so that packets are forwarded without an agent. */
 #ifndef SNICTL_SPLICE_HOOK_H
 #define SNICTL_SPLICE_HOOK_H
 
@@ -18,6 +18,9 @@
  */
 int splice_hook_sync(const struct store *store, int in, int out,
 		     struct error *error);
+
+/** splice_hook_remove() - take filters off, which no pin holds. */
+void splice_hook_remove(void);
 
 /**
  * splice_hook_visit() - each interface, and whether both programs hang there.
