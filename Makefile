@@ -82,9 +82,13 @@ $(BUILD)/abi_hash.h: bpf/abi.h
 		sed 's#/\*\([^*]\|\*\+[^*/]\)*\*\+/##g' | tr -d ' ' | \
 		sha256sum | cut -c1-16)" >$@
 
+define compile
+@mkdir -p $(@D)
+$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+endef
+
 $(BUILD)/%.o: %.c $(BUILD)/abi_hash.h
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(compile)
 
 # The kernel's side, and the header that carries it into the program.
 $(BUILD)/bpf/%.o: bpf/%.c
@@ -141,6 +145,31 @@ $(TRAFFIC): $(call object,$(TRAFFIC_SOURCES))
 $(filter-out $(TRAFFIC),$(TOOLS)): %: %.o $(BUILD)/libsnictl.a
 	$(call link)
 
+# For the tests of upgrades the next version, and one with other maps: only what
+# knows its version is compiled again.
+NEXT := $(BUILD)/next/snictld $(BUILD)/other/snictld $(BUILD)/other/snictl
+VERSIONED := $(shell grep -lE 'SNICTL_VERSION|ABI_VERSION|STORE_PINS' \
+	userspace/*.c cli/*.c)
+versioned = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(filter $(2),$(VERSIONED)))
+
+$(BUILD)/next/%.o: private VERSION := $(VERSION)+next
+$(BUILD)/other/%.o: private CPPFLAGS += -DABI_VERSION=999
+$(BUILD)/next/%.o: %.c $(BUILD)/abi_hash.h
+	$(compile)
+$(BUILD)/other/%.o: %.c $(BUILD)/abi_hash.h
+	$(compile)
+
+$(BUILD)/next/snictld: $(call versioned,next,userspace/%) $(BUILD)/libsnictl.a
+	$(call link)
+
+$(BUILD)/other/snictld: $(call versioned,other,userspace/%) $(BUILD)/libsnictl.a
+	$(call link)
+
+$(BUILD)/other/snictl: $(call versioned,other,cli/% userspace/store%) \
+		$(call object,$(filter-out $(VERSIONED),$(CLI_SOURCES))) \
+		$(BUILD)/libsnictl.a
+	$(call link)
+
 # The commands' section is made from the table that parses them.
 $(BUILD)/snictl.8: cli/snictl.8.in $(BUILD)/snictl
 	$(BUILD)/snictl help --mdoc >$@.commands
@@ -150,7 +179,7 @@ $(BUILD)/snictl.8: cli/snictl.8.in $(BUILD)/snictl
 
 .PHONY: tools tests
 tools: $(TOOLS) ## build what tests, demo and bench use
-tests: all tools $(UNITS) $(REPLAYS) $(BUILD)/crashing/snictld ## build all that `make test` runs
+tests: all tools $(UNITS) $(REPLAYS) $(NEXT) $(BUILD)/crashing/snictld ## build all that `make test` runs
 
 # ---- tests ------------------------------------------------------------------
 

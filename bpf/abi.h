@@ -17,8 +17,11 @@
 
 #include <linux/types.h>
 
-/* The folder inside the bpffs folder that holds the pins: "v2". */
+/* The folder inside the bpffs folder that holds the pins: "v2". Tests build
+ * programs of another version. */
+#ifndef ABI_VERSION
 #define ABI_VERSION 2
+#endif
 /* "snictl" and the version of struct abi_meta itself. */
 #define ABI_MAGIC 0x6c7463696e730001ULL
 

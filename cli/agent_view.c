@@ -14,7 +14,8 @@ int agent_ask(const struct paths *paths, const char *command,
 
 	if (!request)
 		return error_set(error, EXIT_FAILED, ENOMEM, "out of memory");
-	return control_call(paths, request, ret_answer, error);
+	return control_call(paths, request, CONTROL_PATIENCE_S, ret_answer,
+			    error);
 }
 
 static const json_t *find_listener(const json_t *answer,

@@ -346,6 +346,16 @@ const struct command command_table[] = {
 		.run = explain_main,
 	},
 	{
+		.noun = "upgrade",
+		.help = "have the agent go on as the snictld that is installed "
+			"now; its listeners stay open",
+		.details = "Returns when the new one serves. Where it cannot "
+			   "start the old one goes on, and this fails and says "
+			   "why. Connects wait meanwhile, and what is spliced "
+			   "goes on.",
+		.run = upgrade_main,
+	},
+	{
 		.noun = "unload",
 		.options = OPTION_BIT(OPTION_FORCE),
 		.help = "remove the pinned maps; the state file stays, and the "

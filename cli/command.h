@@ -198,6 +198,7 @@ int check_main(const struct invocation *call, struct error *error);
 int status_main(const struct invocation *call, struct error *error);
 int stats_main(const struct invocation *call, struct error *error);
 int explain_main(const struct invocation *call, struct error *error);
+int upgrade_main(const struct invocation *call, struct error *error);
 int unload_main(const struct invocation *call, struct error *error);
 int version_main(const struct invocation *call, struct error *error);
 int help_main(const struct invocation *call, struct error *error);

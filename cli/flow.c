@@ -324,7 +324,8 @@ int flow_kill_main(const struct invocation *call, struct error *error)
 		request = kill_by_name(call->option[OPTION_NAME], error);
 	if (!request)
 		return -EINVAL;
-	ret = control_call(&call->paths, request, &answer, error);
+	ret = control_call(&call->paths, request, CONTROL_PATIENCE_S, &answer,
+			   error);
 	if (ret)
 		return ret;
 	if (!json_integer_value(json_object_get(answer, "killed")))

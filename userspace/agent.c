@@ -294,9 +294,6 @@ static void agent_share_descriptors(struct agent *agent)
 	rlim_t pipes, spare, flows;
 
 	getrlimit(RLIMIT_NOFILE, &limit);
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-	getrlimit(RLIMIT_NOFILE, &limit);
 	pipes = limit.rlim_cur / 16 / agent->thread_count;
 	if (pipes > PIPES_MAX)
 		pipes = PIPES_MAX;
@@ -381,14 +378,21 @@ static void thread_stop(struct thread *thread, void *context)
 	thread->stopped = true;
 }
 
+/* They end their turn: what they have to log or to count is. */
+void agent_leave(struct agent *agent)
+{
+	agent_on_threads(agent, thread_stop, NULL);
+	for (unsigned i = 0; i < agent->thread_count; i++)
+		pthread_join(agent->threads[i].pthread, NULL);
+}
+
 void agent_stop(struct agent *agent)
 {
 	agent_kill(agent, agent_is_here, NULL, "killed");
-	agent_on_threads(agent, thread_stop, NULL);
+	agent_leave(agent);
 	for (unsigned i = 0; i < agent->thread_count; i++) {
 		struct thread *thread = &agent->threads[i];
 
-		pthread_join(thread->pthread, NULL);
 		pipes_done(&thread->pipes);
 		route_table_close(&thread->routes);
 		close(thread->epoll);

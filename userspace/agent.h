@@ -160,6 +160,9 @@ unsigned agent_kill(struct agent *agent,
  */
 int agent_start(struct agent *agent, struct error *error);
 
+/** agent_leave() - end the threads; flows and sockets stay as they are. */
+void agent_leave(struct agent *agent);
+
 /** agent_stop() - end the threads and all flows with them. */
 void agent_stop(struct agent *agent);
 

@@ -12,7 +12,6 @@
 #include "cleanup.h"
 
 #define SOCKET_NAME "control"
-#define ANSWER_SECONDS 10
 /* A listener's backlog: CLIs that ask at the same moment. */
 #define BACKLOG 16
 
@@ -74,10 +73,10 @@ static int explain_connect(const struct paths *paths, int error_number,
 	}
 }
 
-static int open_connection(const struct paths *paths, int *ret_fd,
-			   struct error *error)
+static int open_connection(const struct paths *paths, unsigned patience_s,
+			   int *ret_fd, struct error *error)
 {
-	const struct timeval limit = {.tv_sec = ANSWER_SECONDS};
+	const struct timeval limit = {.tv_sec = patience_s};
 	AUTO_FD folder = open(paths->run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	AUTO_FD fd = -1;
 	int ret;
@@ -101,8 +100,7 @@ static int explain_silence(int error_number, struct error *error)
 {
 	if (error_number == -EAGAIN || error_number == -EINPROGRESS)
 		return error_set(error, EXIT_FAILED, ETIMEDOUT,
-				 "the agent did not answer within %d s",
-				 ANSWER_SECONDS);
+				 "the agent did not answer in time");
 	return error_set(error, EXIT_FAILED, error_number,
 			 "the agent hung up: %s", strerror(-error_number));
 }
@@ -137,13 +135,13 @@ static int exchange(int fd, json_t *request, json_t **ret_answer,
 }
 
 int control_call(const struct paths *paths, json_t *request,
-		 json_t **ret_answer, struct error *error)
+		 unsigned patience_s, json_t **ret_answer, struct error *error)
 {
 	AUTO_FD fd = -1;
 	json_auto_t *answer = NULL;
 	int ret;
 
-	ret = open_connection(paths, &fd, error);
+	ret = open_connection(paths, patience_s, &fd, error);
 	if (ret)
 		return ret;
 	ret = exchange(fd, request, &answer, error);

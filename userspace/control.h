@@ -11,6 +11,7 @@
  *   {"command": "kill", "id": 7} | {"command": "kill", "client": "192.0.2.1"}
  *                                | {"command": "kill", "name": "a.example"}
  *   {"command": "bans"}            end the flows of whom the tables ban now
+ *   {"command": "upgrade"}         go on as the program that is installed
  *
  * An answer has "ok": true, or "error": a sentence. "status" and "listen"
  * answer with
@@ -19,7 +20,8 @@
  *   "listeners": [{"id", "listen", "state": "listening"|"failed", "error"}],
  *   "datapaths": [{"name", "on", "why"}]     ("why" and "error" may be null)
  * and "kill" and "bans" with "killed", the number of flows that have ended when
- * the answer is sent.
+ * the answer is sent. "upgrade" is answered by the new program, when it serves,
+ * with "version".
  */
 #ifndef SNICTL_CONTROL_H
 #define SNICTL_CONTROL_H
@@ -29,17 +31,21 @@
 #include "paths.h"
 
 #define CONTROL_MESSAGE_MAX 65536
+/* How long an answer may take; that to "upgrade" takes two starts. */
+#define CONTROL_PATIENCE_S 10
+#define CONTROL_UPGRADE_S 120
 
 /**
- * control_call() - ask the agent and wait for its answer, 10 s at most.
+ * control_call() - ask the agent and wait for its answer.
  * @request:    borrowed.
+ * @patience_s: for so long.
  * @ret_answer: a new reference, "ok" is true; written only on success.
  *
  * Return: 0; -ECONNREFUSED where no agent runs; another -errno, or what the
  * agent answered as "error" (-EREMOTEIO); all with a sentence.
  */
 int control_call(const struct paths *paths, json_t *request,
-		 json_t **ret_answer, struct error *error);
+		 unsigned patience_s, json_t **ret_answer, struct error *error);
 
 /**
  * control_listen() - make the run directory if absent, and the socket in it.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The memory that the supervisor and the worker share: signs of life, and what
- * is in hand at a death. */
+/* The memory that the supervisor and the worker share: signs of life, what is
+ * in hand at a death, and which descriptors are not the worker's. */
 #ifndef SNICTL_HEART_H
 #define SNICTL_HEART_H
 
@@ -40,6 +40,9 @@ struct preface {
 /**
  * struct heart - of one worker; what is in it, another process wrote.
  * @serves:  the listeners are open, and all that follow beat.
+ * @asker:   of an upgrade: a control connection that the supervisor answers;
+ *           -1: none.
+ * @old:     the program to go back to; -1: none. Only the supervisor writes.
  * @worker:  how many there have been.
  * @beat:    by thread; the main one's is the last.
  * @ns:      CLOCK_MONOTONIC.
@@ -52,6 +55,8 @@ struct preface {
  */
 struct heart {
 	atomic_bool serves;
+	atomic_int asker;
+	int old;
 	uint32_t worker;
 	struct {
 		_Alignas(64) atomic_uint_fast64_t ns;

@@ -115,7 +115,14 @@ static inline void inherit_close_folder(DIR **folder)
 		closedir(*folder);
 }
 
-int inherit_open(void)
+static bool inherit_is_kept(int fd, const int *kept, unsigned kept_count)
+{
+	while (kept_count && kept[kept_count - 1] != fd)
+		kept_count--;
+	return kept_count;
+}
+
+int inherit_open(const int *kept, unsigned kept_count)
 {
 	__attribute__((cleanup(inherit_close_folder))) DIR *folder =
 		opendir("/proc/self/fd");
@@ -127,7 +134,8 @@ int inherit_open(void)
 	while ((entry = readdir(folder))) {
 		if (!number_parse(entry->d_name, STDERR_FILENO + 1, INT32_MAX,
 				  &fd) &&
-		    (int)fd != dirfd(folder))
+		    (int)fd != dirfd(folder) &&
+		    !inherit_is_kept((int)fd, kept, kept_count))
 			inherit_look_at((int)fd);
 	}
 	for (unsigned i = 0; i < INHERIT_KINDS; i++) {

@@ -9,13 +9,13 @@
 
 /**
  * inherit_open() - find listening sockets, connections and pipes; close all
- * else but the standard streams.
+ * else but the standard streams and those that are @kept.
  *
  * To be called before anything is opened.
  *
  * Return: 0, or -errno: nothing is known of what there is.
  */
-int inherit_open(void);
+int inherit_open(const int *kept, unsigned kept_count);
 
 /** inherit_listener() - a socket that listens there; -1: none, or no more. */
 int inherit_listener(const struct abi_endpoint *endpoint);

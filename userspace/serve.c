@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -151,7 +152,17 @@ unsigned serve_bans(struct agent *agent)
 	return agent_kill(agent, serve_is_banned, &agent->store, "banned");
 }
 
-static json_t *serve_answer(struct agent *agent, json_t *request)
+/* The supervisor answers, in the end: the connection is its from here on. */
+static json_t *serve_upgrade(struct agent *agent, int *fd)
+{
+	if (atomic_load(&agent->heart->asker) >= 0)
+		return serve_error("an upgrade is under way");
+	atomic_store(&agent->heart->asker, take_fd(fd));
+	kill(getppid(), SIGUSR2);
+	return NULL;
+}
+
+static json_t *serve_answer(struct agent *agent, json_t *request, int *fd)
 {
 	const char *command = NULL;
 
@@ -167,6 +178,8 @@ static json_t *serve_answer(struct agent *agent, json_t *request)
 	if (!strcmp(command, "bans"))
 		return json_pack("{sb sI}", "ok", 1, "killed",
 				 (json_int_t)serve_bans(agent));
+	if (!strcmp(command, "upgrade"))
+		return serve_upgrade(agent, fd);
 	return serve_error("the agent does not know this command");
 }
 
@@ -187,8 +200,10 @@ void serve_request(struct agent *agent, int listening)
 	if (got <= 0)
 		return;
 	request = json_loadb(message, (size_t)got, 0, NULL);
-	answer = serve_answer(agent, request);
-	length = json_dumpb(answer, message, sizeof(message), JSON_COMPACT);
+	answer = serve_answer(agent, request, &fd);
+	length = answer ? json_dumpb(answer, message, sizeof(message),
+				     JSON_COMPACT)
+			: 0;
 	if (length && length <= sizeof(message))
 		(void)send(fd, message, length, MSG_NOSIGNAL);
 	json_decref(request);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* snictld, the agent: options, then the supervisor. */
+#include <errno.h>
 #include <getopt.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include "error.h"
 #include "number.h"
+#include "store.h"
 #include "supervisor.h"
 #include "words.h"
 
@@ -15,6 +17,7 @@ static const struct option snictld_options[] = {
 	{"state", required_argument, NULL, 's'},
 	{"workers", required_argument, NULL, 'w'},
 	{"datapath", required_argument, NULL, 'd'},
+	{"check", no_argument, NULL, 'c'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
 	{0},
@@ -30,6 +33,7 @@ static const char snictld_help[] =
 	"  --workers N      threads; one a CPU by default\n"
 	"  --datapath WORD  auto, splice, sockmap or relay: for all routes\n"
 	"                   that name none\n"
+	"  --check          say whether it could start, and end\n"
 	"  --help, --version\n";
 
 static unsigned snictld_cpus(void)
@@ -49,9 +53,27 @@ static int snictld_usage(const char *option, const char *value,
 	return EXIT_USAGE;
 }
 
+/* The supervisor of another version reads the line. */
+static int snictld_check(const struct paths *paths)
+{
+	AUTO_STORE store = STORE_NONE;
+	struct error error;
+	int result = store_open(paths, STORE_READ, &store, &error);
+
+	/* Where there are no maps it makes them. */
+	if (result && result != -ENOENT) {
+		fprintf(stderr, "snictld: %s\n", error.text);
+		return (int)error.status;
+	}
+	store_close(&store);
+	puts("snictld " SNICTL_VERSION " can start");
+	return EXIT_DONE;
+}
+
 int main(int argc, char **argv)
 {
 	struct worker_options options = {.threads = snictld_cpus()};
+	bool check = false;
 	uint64_t number;
 	int letter, word;
 
@@ -82,6 +104,9 @@ int main(int argc, char **argv)
 						     "or relay");
 			options.datapath = (enum abi_datapath)word;
 			break;
+		case 'c':
+			check = true;
+			break;
 		case 'h':
 			fputs(snictld_help, stdout);
 			return EXIT_DONE;
@@ -97,5 +122,6 @@ int main(int argc, char **argv)
 			argv[optind]);
 		return EXIT_USAGE;
 	}
-	return supervisor_run(&options);
+	return check ? snictld_check(&options.paths)
+		     : supervisor_run(&options, argv);
 }

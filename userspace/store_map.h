@@ -7,9 +7,10 @@
 #include "store.h"
 
 /* The folder of the pins, and where it is made before it is in force. */
-#define STORE_PINS "v2"
-#define STORE_PINS_NEW "v2_new"
-_Static_assert(ABI_VERSION == 2, "STORE_PINS");
+#define STORE_TEXT(number) #number
+#define STORE_VERSION(number) "v" STORE_TEXT(number)
+#define STORE_PINS STORE_VERSION(ABI_VERSION)
+#define STORE_PINS_NEW STORE_PINS "_new"
 
 /**
  * struct store_map - the shape of a map.

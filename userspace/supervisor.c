@@ -4,29 +4,38 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include "agent.h"
+#include "descriptors.h"
 #include "error.h"
 #include "log.h"
 #include "notify.h"
+#include "upgrade.h"
 
 /* So many deaths in a row before it served: it never will. */
 #define SUPERVISOR_STILLBIRTHS_MAX 5
 /* How often the worker's heart is looked at. */
 #define SUPERVISOR_TURN_S 1
+/* How long the first worker of a new version may take to serve. */
+#define SUPERVISOR_START_NS 30000000000ULL
 
 /**
  * struct supervisor - the main process.
  * @signals:  blocked at all times, and waited for.
  * @told:     SIGTERM or SIGINT has come.
  * @hung:     it was killed for that.
+ * @leaving:  the worker was told to leave all to the one of the next version.
  * @ready:    the worker was seen to serve, and the service manager told.
+ * @stillbirths: workers in a row that died before they served.
+ * @born_ns:  when it was started.
  * @looked_ns: when its heart was looked at last.
  */
 struct supervisor {
@@ -36,13 +45,19 @@ struct supervisor {
 	pid_t worker;
 	bool told;
 	bool hung;
+	bool leaving;
 	bool ready;
+	unsigned stillbirths;
+	uint64_t born_ns;
 	uint64_t looked_ns;
+	struct upgrade upgrade;
 };
 
 static int supervisor_open(struct supervisor *supervisor)
 {
-	static const int signals[] = {SIGTERM, SIGINT, SIGCHLD, SIGUSR1};
+	static const int signals[] = {SIGTERM, SIGINT, SIGCHLD, SIGUSR1,
+				      SIGUSR2};
+	struct rlimit limit = {0};
 
 	sigemptyset(&supervisor->signals);
 	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
@@ -53,10 +68,20 @@ static int supervisor_open(struct supervisor *supervisor)
 	signal(SIGCHLD, SIG_DFL);
 	/* Nobody reads standard error any more: that ends nothing. */
 	signal(SIGPIPE, SIG_IGN);
+	/* What another program left open for this one is for no third. */
+	descriptors_close_on_exec();
+	/* The table is the worker's too, and this side must find room in it. */
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
 	supervisor->heart =
 		mmap(NULL, sizeof(*supervisor->heart), PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return supervisor->heart == MAP_FAILED ? -errno : 0;
+	if (supervisor->heart == MAP_FAILED)
+		return -errno;
+	supervisor->heart->old = supervisor->upgrade.old;
+	atomic_store(&supervisor->heart->asker, supervisor->upgrade.asker);
+	return 0;
 }
 
 /*
@@ -87,6 +112,7 @@ static int supervisor_start(struct supervisor *supervisor)
 	supervisor->heart->worker++;
 	supervisor->ready = false;
 	supervisor->hung = false;
+	supervisor->born_ns = agent_now_ns();
 	supervisor->worker = supervisor_fork();
 	if (supervisor->worker < 0)
 		return -errno;
@@ -113,18 +139,77 @@ static bool supervisor_is_hung(const struct supervisor *supervisor,
 	return false;
 }
 
+/* ---- upgrade ------------------------------------------------------------- */
+
+/* Whether there is another program to go back to. */
+static bool supervisor_is_new(const struct supervisor *supervisor)
+{
+	return supervisor->upgrade.old >= 0;
+}
+
+static void supervisor_refuse(struct supervisor *supervisor, const char *why)
+{
+	upgrade_refuse(&supervisor->upgrade, why);
+	atomic_store(&supervisor->heart->asker, -1);
+}
+
+/* Goes on in supervisor_run(), when the worker has left. */
+static void supervisor_upgrade(struct supervisor *supervisor)
+{
+	struct error error;
+
+	supervisor->upgrade.asker = atomic_load(&supervisor->heart->asker);
+	if (supervisor->told || supervisor->leaving || !supervisor->ready) {
+		supervisor_refuse(supervisor, "it is starting or ending");
+		return;
+	}
+	notify_send("RELOADING=1");
+	if (upgrade_check(&supervisor->upgrade, &error)) {
+		supervisor_refuse(supervisor, error.text);
+		notify_send("READY=1");
+		return;
+	}
+	supervisor->leaving = true;
+	kill(supervisor->worker, SIGUSR2);
+}
+
+/* The first worker of this version has ended. */
+static void supervisor_back(struct supervisor *supervisor, int status)
+{
+	char why[128];
+
+	snprintf(why, sizeof(why),
+		 "snictld " SNICTL_VERSION " did not start (%s %d)",
+		 WIFEXITED(status) ? "exit status" : "signal",
+		 WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+	upgrade_back(&supervisor->upgrade, why);
+}
+
+/* ---- watch --------------------------------------------------------------- */
+
+static void supervisor_is_ready(struct supervisor *supervisor)
+{
+	supervisor->ready = true;
+	notify_send("READY=1");
+	upgrade_end(&supervisor->upgrade);
+	supervisor->heart->old = -1;
+	atomic_store(&supervisor->heart->asker, -1);
+}
+
 static void supervisor_look(struct supervisor *supervisor)
 {
 	uint64_t now_ns = agent_now_ns();
 	uint64_t pause_ns = now_ns - supervisor->looked_ns;
 
 	supervisor->looked_ns = now_ns;
-	if (!atomic_load(&supervisor->heart->serves))
+	if (!atomic_load(&supervisor->heart->serves)) {
+		if (supervisor_is_new(supervisor) &&
+		    now_ns - supervisor->born_ns > SUPERVISOR_START_NS)
+			kill(supervisor->worker, SIGKILL);
 		return;
-	if (!supervisor->ready) {
-		supervisor->ready = true;
-		notify_send("READY=1");
 	}
+	if (!supervisor->ready)
+		supervisor_is_ready(supervisor);
 	/* Who has been stopped himself, with all of the machine or of the
 	 * service, gives the worker time to show itself. */
 	if (pause_ns > HEART_HUNG_NS / 2 ||
@@ -151,6 +236,8 @@ static int supervisor_watch(struct supervisor *supervisor)
 			supervisor->told = true;
 			notify_send("STOPPING=1");
 			kill(supervisor->worker, number);
+		} else if (number == SIGUSR2) {
+			supervisor_upgrade(supervisor);
 		} else if (number != SIGCHLD) {
 			supervisor_look(supervisor);
 		}
@@ -165,39 +252,56 @@ static int supervisor_fail(const char *what, int error)
 }
 
 /* A SIGKILL from elsewhere says nothing about the flow in hand. */
-static void supervisor_note_death(const struct supervisor *supervisor,
-				  int signal)
+static void supervisor_note_death(struct supervisor *supervisor, int signal)
 {
 	log_say(LOG_LEVEL_ERROR,
 		"the worker died of signal %d; starting another", signal);
 	if (signal != SIGKILL || supervisor->hung)
 		heart_blame(supervisor->heart);
+	supervisor->stillbirths = atomic_load(&supervisor->heart->serves)
+					  ? 0
+					  : supervisor->stillbirths + 1;
 }
 
-int supervisor_run(const struct worker_options *options)
+/* Return: whether another worker is to be started; if not, *ret_status. */
+static bool supervisor_goes_on(struct supervisor *supervisor, int status,
+			       int *ret_status)
+{
+	bool leaving = supervisor->leaving;
+
+	supervisor->leaving = false;
+	*ret_status = EXIT_FAILED;
+	if (leaving && !supervisor->told) {
+		upgrade_exec(&supervisor->upgrade);
+		return true;
+	}
+	if (supervisor_is_new(supervisor) && !supervisor->told) {
+		supervisor_back(supervisor, status);
+		return false;
+	}
+	if (WIFEXITED(status) || supervisor->told) {
+		*ret_status =
+			WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_DONE;
+		return false;
+	}
+	supervisor_note_death(supervisor, WTERMSIG(status));
+	return supervisor->stillbirths < SUPERVISOR_STILLBIRTHS_MAX;
+}
+
+int supervisor_run(const struct worker_options *options, char *const *argv)
 {
 	struct supervisor supervisor = {.options = options};
-	unsigned stillbirths = 0;
-	int error = supervisor_open(&supervisor);
+	int error, status;
 
+	upgrade_open(&supervisor.upgrade, argv);
+	error = supervisor_open(&supervisor);
 	if (error)
 		return supervisor_fail("share memory with a worker", error);
-	for (;;) {
-		int status;
-
+	do {
 		error = supervisor_start(&supervisor);
 		if (error)
 			return supervisor_fail("start the worker", error);
 		status = supervisor_watch(&supervisor);
-		if (WIFEXITED(status))
-			return WEXITSTATUS(status);
-		if (supervisor.told)
-			return EXIT_DONE;
-		supervisor_note_death(&supervisor, WTERMSIG(status));
-		stillbirths = atomic_load(&supervisor.heart->serves)
-				      ? 0
-				      : stillbirths + 1;
-		if (stillbirths >= SUPERVISOR_STILLBIRTHS_MAX)
-			return EXIT_FAILED;
-	}
+	} while (supervisor_goes_on(&supervisor, status, &status));
+	return status;
 }

@@ -30,11 +30,15 @@ enum worker_poll {
 	WORKER_POLLS
 };
 
-/** struct worker - the main thread of the worker process. */
+/**
+ * struct worker - the main thread of the worker process.
+ * @leaving: all that is open is left to the worker of the next version.
+ */
 struct worker {
 	struct agent agent;
 	struct pollfd polls[WORKER_POLLS];
 	bool stopping;
+	bool leaving;
 	bool retry;
 	uint64_t drain_until_ns;
 	struct edge_watch edge;
@@ -47,6 +51,7 @@ static int worker_signals(void)
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGUSR2);
 	/* The threads inherit the mask: signals come to the main one only. */
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
@@ -73,7 +78,9 @@ static void worker_on_signal(struct worker *worker)
 
 	while (read(worker->polls[WORKER_SIGNAL].fd, &signal, sizeof(signal)) ==
 	       sizeof(signal)) {
-		if (signal.ssi_signo == SIGINT || worker->drain_until_ns)
+		if (signal.ssi_signo == SIGUSR2)
+			worker->stopping = worker->leaving = true;
+		else if (signal.ssi_signo == SIGINT || worker->drain_until_ns)
 			worker->stopping = true;
 		else
 			worker_drain(worker);
@@ -177,7 +184,8 @@ int worker_run(const struct worker_options *options, struct heart *heart)
 {
 	static struct worker worker;
 	struct error error = {0};
-	int result = inherit_open();
+	const int kept[] = {atomic_load(&heart->asker), heart->old};
+	int result = inherit_open(kept, sizeof(kept) / sizeof(kept[0]));
 
 	worker.agent.heart = heart;
 	if (result) {
@@ -199,6 +207,10 @@ int worker_run(const struct worker_options *options, struct heart *heart)
 	inherit_close();
 	while (!worker.stopping)
 		worker_turn(&worker);
+	if (worker.leaving) {
+		agent_leave(&worker.agent);
+		return EXIT_DONE;
+	}
 	listen_stop(&worker.agent);
 	agent_stop(&worker.agent);
 	redirect_close(&worker.agent);

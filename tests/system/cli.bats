@@ -658,7 +658,7 @@ commands() {
 	help=$(snictl help)
 	manual=$(mandoc -Tascii "$build/snictl.8" | col -b)
 	run -0 commands
-	assert_equal "${#lines[@]}" 29
+	assert_equal "${#lines[@]}" 30
 	for command in "${lines[@]}"; do
 		grep -qE "^  $command( |\$)" <<<"$help" || fail "help: $command"
 		grep -qE "^ {5}$command( |\$)" <<<"$manual" ||

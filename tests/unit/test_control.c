@@ -95,7 +95,8 @@ static int call(struct fixture *fixture, const char *answer, json_t **ret_json)
 						&fixture->error),
 				 0);
 	pthread_create(&fixture->agent, NULL, answer_once, fixture);
-	ret = control_call(&fixture->paths, request, ret_json, &fixture->error);
+	ret = control_call(&fixture->paths, request, CONTROL_PATIENCE_S,
+			   ret_json, &fixture->error);
 	pthread_join(fixture->agent, NULL);
 	return ret;
 }
@@ -163,7 +164,8 @@ static void test_without_an_agent_the_connection_is_refused(void **state)
 	json_t *answer = NULL;
 
 	/* No run directory; then one whose agent has died. */
-	assert_int_equal(control_call(&fixture->paths, request, &answer,
+	assert_int_equal(control_call(&fixture->paths, request,
+				      CONTROL_PATIENCE_S, &answer,
 				      &fixture->error),
 			 -ECONNREFUSED);
 	assert_non_null(strstr(fixture->error.text, fixture->run_dir));
@@ -171,7 +173,8 @@ static void test_without_an_agent_the_connection_is_refused(void **state)
 		control_listen(&fixture->paths, &fixture->listening, NULL), 0);
 	close(fixture->listening);
 	fixture->listening = -1;
-	assert_int_equal(control_call(&fixture->paths, request, &answer,
+	assert_int_equal(control_call(&fixture->paths, request,
+				      CONTROL_PATIENCE_S, &answer,
 				      &fixture->error),
 			 -ECONNREFUSED);
 	assert_null(answer);

@@ -1,0 +1,222 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# The agent goes on as the program that is installed now.
+
+# shellcheck disable=SC2154 # set by what is loaded
+load common
+load cli
+load router
+
+# Each test has an agent of its own, which it upgrades.
+setup() {
+	export PYTHONPATH=$BATS_TEST_DIRNAME PYTHONDONTWRITEBYTECODE=1
+	lab_up --backends 2
+	start_peer backend1 one
+	installed=$lab_path/snictld
+	install_program "$build/snictld"
+	export agent_log=$lab_path/log/agent.log
+	lab_start --log agent.log router "$installed" --datapath splice
+	agent=$started
+	wait_until agent_answers
+	routes <<-'END'
+		route add a.test 198.51.100.11:443
+		route add relay.test 198.51.100.12:443 --datapath relay
+		route add spliced.test 198.51.100.12:443
+	END
+}
+
+# install_program FILE - as packages do it, by a rename.
+install_program() {
+	cp "$1" "$installed.new"
+	mv "$installed.new" "$installed"
+}
+
+# install_script - standard input.
+install_script() {
+	cat >"$installed.new"
+	chmod +x "$installed.new"
+	mv "$installed.new" "$installed"
+}
+
+version() {
+	snictl status --json | jq -r .agent.version
+}
+
+serves() {
+	client <<<'connect("192.0.2.1").send(hello("a.test")).expect_backend("one")'
+}
+
+descriptors() {
+	find "/proc/$agent/fd" -type l | wc -l
+}
+
+descriptors_are() {
+	[[ $(descriptors) == "$1" ]]
+}
+
+can_splice() {
+	[[ $(path_of splice on) == true ]]
+}
+
+all_spliced() {
+	(($(snictl flow list --json | jq \
+		'[.[] | select(.phase == "spliced")] | length') == $1))
+}
+
+# stays TEXT - an upgrade fails, with TEXT; the same worker goes on.
+stays() {
+	local worker
+	worker=$(pgrep -P "$agent")
+	refuses 1 "$1" upgrade
+	grep -F 'not upgraded, ' "$agent_log" | grep -F -- "$1"
+	serves
+	assert_equal "$(pgrep -P "$agent")" "$worker"
+}
+
+@test "20 upgrades, to the next version and back: nobody is refused, what is spliced goes on" {
+	local old before load long=
+	old=$(version)
+	traffic_serve backend2
+	if can_splice; then
+		# Clients that wait for an answer first.
+		lab_start --log traffic-long.log client "$build/tests/tools/traffic" \
+			connect --to 192.0.2.1:443 --name spliced.test \
+			--shape down --size unlimited --chunk 1000 \
+			--pace 1000 --connections 4 --seconds 600
+		long=$started
+		wait_until all_spliced 4
+	fi
+	before=$(descriptors)
+	lab_start --log traffic-load.log client "$build/tests/tools/traffic" connect \
+		--to 192.0.2.1:443 --to '[2001:db8:1::1]:443' \
+		--name relay.test --size 1000 --rate 300 --seconds 600
+	load=$started
+	for _ in {1..10}; do
+		install_program "$build/next/snictld"
+		run -0 snictl upgrade
+		assert_output "snictld $old+next serves"
+		install_program "$build/snictld"
+		run -0 snictl upgrade
+		assert_output "snictld $old serves"
+	done
+	lab_stop "$load"
+	run -0 jq -c '[.completed > 100, .failures.connect, .failures.timeout]' \
+		<(traffic_summary load)
+	assert_output '[true,null,null]'
+	if [[ $long ]]; then
+		all_spliced 4
+		lab_stop "$long"
+		run -0 jq -c '[.connections, .failed, .bytes_received > 10000]' \
+			<(traffic_summary long)
+		assert_output '[4,0,true]'
+	fi
+	[[ $(pgrep -P "$agent" | wc -l) == 1 ]]
+	wait_until descriptors_are "$before"
+	serves
+}
+
+@test "a signal upgrades too" {
+	install_program "$build/next/snictld"
+	kill -USR2 "$agent"
+	wait_until grep -F 'upgraded: this is' "$agent_log"
+	[[ $(version) == *+next ]]
+	serves
+}
+
+@test "what is installed cannot start: the old version goes on" {
+	rm "$installed"
+	stays 'No such file or directory'
+	install_script <<<'no program'
+	stays 'Exec format error'
+	install_script <<-'END'
+		#!/bin/sh
+		exit 0
+	END
+	stays 'exit status 0'
+	install_script <<-'END'
+		#!/bin/sh
+		echo "this library is missing" >&2
+		exit 127
+	END
+	stays 'exit status 127: this library is missing'
+	install_script <<-'END'
+		#!/bin/sh
+		kill -SEGV $$
+	END
+	stays 'ended by signal 11'
+	install_program "$build/other/snictld"
+	stays 'holds the maps of another version of snictl (v'
+}
+
+@test "what is installed hangs: the old version goes on" {
+	install_script <<-'END'
+		#!/bin/sh
+		exec sleep infinity
+	END
+	stays 'ended by signal 9'
+}
+
+# Its check is content, but its worker is not.
+@test "the new version does not serve: the old one is back" {
+	local before
+	before=$(descriptors)
+	install_script <<-END
+		#!/bin/bash
+		[[ \$1 == --check ]] && exec "$build/next/snictld" "\$@"
+		exec -a "\$0" "$build/other/snictld" "\$@"
+	END
+	refuses 1 'did not start (exit status 3)' upgrade
+	grep -F 'going back to the old version' "$agent_log"
+	serves
+	wait_until descriptors_are "$before"
+	assert_equal "$(ps -o comm= "$agent")" snictld
+	install_program "$build/next/snictld"
+	run -0 snictl upgrade
+	assert_output --partial '+next serves'
+	serves
+}
+
+@test "one upgrade at a time; an end comes first" {
+	mkfifo "$lab_path/go"
+	install_script <<-END
+		#!/bin/bash
+		echo trying >&2
+		[[ \$1 != --check ]] || read -r <"$lab_path/go"
+		exec -a "\$0" "$build/next/snictld" "\$@"
+	END
+	snictl upgrade >"$lab_path/log/first.log" 2>&1 &
+	wait_until pgrep -f "$installed --check"
+	run -1 snictl upgrade
+	assert_output --partial 'an upgrade is under way'
+	kill -TERM "$agent"
+	echo >"$lab_path/go"
+	wait
+	cat "$lab_path/log/first.log"
+	wait_until test ! -e "/proc/$agent"
+}
+
+@test "maps of another version: exit status 3, and what is spliced goes on" {
+	can_splice || skip "the data path is off: $(path_of splice why)"
+	lab_start --log held.log client python3 -c '
+from peer import *
+c = connect("192.0.2.1").send(hello("a.test")).expect_backend("one")
+print("held", flush=True)
+open("'"$lab_path"'/go").readline()
+c.exchange(b"x" * 100000).fin().expect_fin()
+print("right", flush=True)
+'
+	mkfifo "$lab_path/go"
+	wait_until grep -qx held "$lab_path/log/held.log"
+	wait_until all_spliced 1
+	stop_agent
+	other=$build/other
+	run -3 lab_exec router "$other/snictld"
+	assert_output --partial 'holds the maps of another version of snictl (v'
+	run -3 lab_exec router "$other/snictl" route list
+	assert_output --partial 'holds the maps of another version of snictl (v'
+	echo >"$lab_path/go"
+	wait_until grep -qx right "$lab_path/log/held.log"
+	run -0 lab_exec router "$other/snictl" unload
+	lab_start --log agent.log router "$other/snictld"
+	wait_until serves
+}
