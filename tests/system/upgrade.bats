@@ -115,6 +115,24 @@ stays() {
 	serves
 }
 
+# The worker neither accepts nor leaves in order.
+@test "who connects meanwhile waits, and is served by the next version" {
+	local worker
+	worker=$(pgrep -P "$agent")
+	install_program "$build/next/snictld"
+	kill -STOP "$worker"
+	kill -USR2 "$agent"
+	client <<-END
+		waiting = [connect("192.0.2.1") for i in range(50)]
+		for c in waiting:
+		    c.send(hello("a.test"))
+		os.kill($worker, signal.SIGKILL)
+		for c in waiting:
+		    c.expect_backend("one").fin().expect_fin()
+	END
+	[[ $(version) == *+next ]]
+}
+
 @test "a signal upgrades too" {
 	install_program "$build/next/snictld"
 	kill -USR2 "$agent"
