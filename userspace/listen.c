@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -206,7 +207,8 @@ static void listen_attach(struct thread *thread, void *context)
 }
 
 /* Closing a listening socket resets what waits in its queue, so that is
- * accepted first. */
+ * accepted first. The service manager may keep it open: it ends all the same.
+ */
 static void listen_detach(struct thread *thread, void *context)
 {
 	struct listening *listening = context;
@@ -222,8 +224,15 @@ static void listen_detach(struct thread *thread, void *context)
 		for (int i = 0; i < LISTEN_BACKLOG && listen_accept(one); i++)
 			continue;
 		*link = one->next;
+		shutdown(one->watch.fd, SHUT_RD);
 		close(take_fd(&one->watch.fd));
 	}
+}
+
+/* The supervisor has them kept over its own end. */
+static void listen_tell(void)
+{
+	kill(getppid(), SIGUSR1);
 }
 
 static void listen_begin(struct agent *agent, struct listening *listening)
@@ -237,15 +246,19 @@ static void listen_begin(struct agent *agent, struct listening *listening)
 	if (!error && listening->error)
 		log_say(LOG_LEVEL_NOTICE, "listening on %s", listening->text);
 	listening->error = -error;
-	if (!error)
-		agent_on_threads(agent, listen_attach, listening);
+	if (error)
+		return;
+	agent_on_threads(agent, listen_attach, listening);
+	listen_tell();
 }
 
 static void listen_end(struct agent *agent, struct listening *listening)
 {
 	listening->closed = true;
-	if (!listening->error)
-		agent_on_threads(agent, listen_detach, listening);
+	if (listening->error)
+		return;
+	agent_on_threads(agent, listen_detach, listening);
+	listen_tell();
 }
 
 static struct listening *listen_find(const struct agent *agent,

@@ -16,6 +16,7 @@
 #include "agent.h"
 #include "descriptors.h"
 #include "error.h"
+#include "keep.h"
 #include "log.h"
 #include "notify.h"
 #include "upgrade.h"
@@ -32,7 +33,8 @@
  * @signals:  blocked at all times, and waited for.
  * @told:     SIGTERM or SIGINT has come.
  * @hung:     it was killed for that.
- * @leaving:  the worker was told to leave all to the one of the next version.
+ * @leaving:  the worker was told to leave all to another.
+ * @restart:  which is the next process's, not ours.
  * @ready:    the worker was seen to serve, and the service manager told.
  * @stillbirths: workers in a row that died before they served.
  * @born_ns:  when it was started.
@@ -46,22 +48,28 @@ struct supervisor {
 	bool told;
 	bool hung;
 	bool leaving;
+	bool restart;
 	bool ready;
 	unsigned stillbirths;
 	uint64_t born_ns;
 	uint64_t looked_ns;
 	struct upgrade upgrade;
+	struct keep keep;
 };
 
 static int supervisor_open(struct supervisor *supervisor)
 {
-	static const int signals[] = {SIGTERM, SIGINT, SIGCHLD, SIGUSR1,
-				      SIGUSR2};
+	static const int signals[] = {SIGTERM, SIGINT,	SIGCHLD,
+				      SIGHUP,  SIGUSR1, SIGUSR2};
+	struct sigaction hangup = {0};
 	struct rlimit limit = {0};
 
 	sigemptyset(&supervisor->signals);
 	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		sigaddset(&supervisor->signals, signals[i]);
+	sigaction(SIGHUP, NULL, &hangup);
+	if (hangup.sa_handler == SIG_IGN) /* nohup */
+		sigdelset(&supervisor->signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &supervisor->signals, NULL);
 	/* Were it ignored, as one may start us, no child could be waited for.
 	 */
@@ -69,6 +77,7 @@ static int supervisor_open(struct supervisor *supervisor)
 	/* Nobody reads standard error any more: that ends nothing. */
 	signal(SIGPIPE, SIG_IGN);
 	/* What another program left open for this one is for no third. */
+	keep_open(&supervisor->keep);
 	descriptors_close_on_exec();
 	/* The table is the worker's too, and this side must find room in it. */
 	getrlimit(RLIMIT_NOFILE, &limit);
@@ -153,7 +162,13 @@ static void supervisor_refuse(struct supervisor *supervisor, const char *why)
 	atomic_store(&supervisor->heart->asker, -1);
 }
 
-/* Goes on in supervisor_run(), when the worker has left. */
+static void supervisor_leave(struct supervisor *supervisor)
+{
+	supervisor->leaving = true;
+	kill(supervisor->worker, SIGUSR2);
+}
+
+/* Goes on in supervisor_goes_on(), when the worker has left. */
 static void supervisor_upgrade(struct supervisor *supervisor)
 {
 	struct error error;
@@ -165,12 +180,11 @@ static void supervisor_upgrade(struct supervisor *supervisor)
 	}
 	notify_send("RELOADING=1");
 	if (upgrade_check(&supervisor->upgrade, &error)) {
-		supervisor_refuse(supervisor, error.text);
 		notify_send("READY=1");
+		supervisor_refuse(supervisor, error.text);
 		return;
 	}
-	supervisor->leaving = true;
-	kill(supervisor->worker, SIGUSR2);
+	supervisor_leave(supervisor);
 }
 
 /* The first worker of this version has ended. */
@@ -222,6 +236,34 @@ static void supervisor_look(struct supervisor *supervisor)
 	kill(supervisor->worker, SIGKILL);
 }
 
+static void supervisor_on_signal(struct supervisor *supervisor, int number)
+{
+	switch (number) {
+	case SIGTERM:
+	case SIGINT:
+		supervisor->told = true;
+		notify_send("STOPPING=1");
+		if (!supervisor->leaving)
+			kill(supervisor->worker, number);
+		break;
+	case SIGHUP:
+		supervisor->restart = true;
+		supervisor_leave(supervisor);
+		break;
+	case SIGUSR2:
+		supervisor_upgrade(supervisor);
+		break;
+	case SIGCHLD:
+		break;
+	case SIGUSR1:
+		keep_listeners(&supervisor->keep);
+		supervisor_look(supervisor);
+		break;
+	default:
+		supervisor_look(supervisor);
+	}
+}
+
 /* Return: the worker's status, once it is dead. */
 static int supervisor_watch(struct supervisor *supervisor)
 {
@@ -232,15 +274,7 @@ static int supervisor_watch(struct supervisor *supervisor)
 	       supervisor->worker) {
 		int number = sigtimedwait(&supervisor->signals, NULL, &turn);
 
-		if (number == SIGTERM || number == SIGINT) {
-			supervisor->told = true;
-			notify_send("STOPPING=1");
-			kill(supervisor->worker, number);
-		} else if (number == SIGUSR2) {
-			supervisor_upgrade(supervisor);
-		} else if (number != SIGCHLD) {
-			supervisor_look(supervisor);
-		}
+		supervisor_on_signal(supervisor, number);
 	}
 	return status;
 }
@@ -271,6 +305,12 @@ static bool supervisor_goes_on(struct supervisor *supervisor, int status,
 
 	supervisor->leaving = false;
 	*ret_status = EXIT_FAILED;
+	keep_listeners(&supervisor->keep);
+	if (supervisor->restart) {
+		keep_connections();
+		*ret_status = EXIT_DONE;
+		return false;
+	}
 	if (leaving && !supervisor->told) {
 		upgrade_exec(&supervisor->upgrade);
 		return true;

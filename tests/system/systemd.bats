@@ -62,8 +62,15 @@ in_container() {
 	assert_success
 }
 
-@test "install, enable, add a route, fetch, kill -9, stop, boot again, fetch, uninstall" {
+@test "install, enable, reload, restart, kill -9, stop, boot again, uninstall" {
 	in_container service
+	assert_line --partial 'upgraded by a reload, and back'
+	# What is relayed ends; listeners are kept.
+	assert_line --partial 'systemctl restart: a connection ended'
+	assert_line --partial 'systemctl restart: who connected meanwhile was served'
+	assert_line --partial 'systemctl kill: a connection ended'
+	assert_line --partial 'systemctl kill: who connected meanwhile was served'
+	assert_line --partial 'stopped'
 	assert_line --partial 'the service has started by itself'
 	assert_line --partial 'fetched: backend pbx.example.com 127.0.0.1'
 	assert_line --partial 'uninstalled'

@@ -119,3 +119,31 @@ must_fetch() {
 property() {
 	inside systemctl show --value -p "$1" snictld
 }
+
+# open_connection - of which ask_again tells whether it is still there.
+open_connection() {
+	coproc connection { inside "$here/keep_alive.py"; }
+	[[ $(hear) == 'answered' ]] || die 'no answer on the connection'
+}
+
+# Who still runs at the end would hold up the container's.
+close_connection() {
+	# shellcheck disable=SC2154 # coproc sets it
+	local asking=${connection[1]} pid=$connection_PID
+
+	exec {asking}>&-
+	wait "$pid"
+}
+
+hear() {
+	local line
+
+	IFS= read -r -t 30 -u "${connection[0]}" line || die 'nothing said'
+	echo "$line"
+}
+
+# ask_again - prints "answered", or "ended".
+ask_again() {
+	echo again >&"${connection[1]}"
+	hear
+}
