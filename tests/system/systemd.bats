@@ -81,6 +81,7 @@ in_container() {
 		skip 'SKIP: no debhelper or lintian: the package was not built'
 	in_container package
 	assert_line --partial 'upgraded: a relayed connection ended'
+	assert_line --partial 'a version that cannot start has changed nothing'
 	assert_line --partial 'removed, but for the routes'
 	assert_line --partial 'purged'
 }

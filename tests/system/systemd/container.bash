@@ -116,6 +116,10 @@ must_fetch() {
 	say "fetched: $answer"
 }
 
+version() {
+	inside snictl status --json | jq -r .agent.version
+}
+
 property() {
 	inside systemctl show --value -p "$1" snictld
 }
