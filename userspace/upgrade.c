@@ -200,6 +200,11 @@ int upgrade_check(const struct upgrade *upgrade, struct error *error)
 		return error_set(error, EXIT_FAILED, errno, "%s: %s", name,
 				 strerror(errno));
 	said[strcspn(said, "\n")] = '\0';
+	/* The answer is JSON, so UTF-8. */
+	for (char *at = said; *at; at++) {
+		if ((unsigned char)*at >= 0x80)
+			*at = '?';
+	}
 	if (!result && !strncmp(said, UPGRADE_CONTENT, strlen(UPGRADE_CONTENT)))
 		return 0;
 	if (WIFSIGNALED(result))

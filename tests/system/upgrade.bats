@@ -153,10 +153,10 @@ stays() {
 	stays 'exit status 0'
 	install_script <<-'END'
 		#!/bin/sh
-		echo "this library is missing" >&2
+		printf 'no \377 \33[1mlibrary\n' >&2
 		exit 127
 	END
-	stays 'exit status 127: this library is missing'
+	stays 'exit status 127: no ? ?[1mlibrary'
 	install_script <<-'END'
 		#!/bin/sh
 		kill -SEGV $$
