@@ -308,6 +308,7 @@ sbindir = $(DESTDIR)$(PREFIX)/sbin
 mandir = $(DESTDIR)$(PREFIX)/share/man/man8
 completiondir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
+sysusersdir = $(DESTDIR)$(PREFIX)/lib/sysusers.d
 # On this machine, not into a package, and where systemd runs.
 live = [ -n "$(DESTDIR)" ] || [ ! -d /run/systemd/system ] ||
 
@@ -315,13 +316,16 @@ live = [ -n "$(DESTDIR)" ] || [ ! -d /run/systemd/system ] ||
 install: ## build and install into DESTDIR, PREFIX (/usr/local)
 	$(if $(DESTDIR),,[ ! -x /usr/bin/apt-get ] || tools/install-deps build)
 	$(MAKE) --no-print-directory all
-	install -d $(sbindir) $(mandir) $(completiondir) $(unitdir)
+	install -d $(sbindir) $(mandir) $(completiondir) $(unitdir) \
+		$(sysusersdir)
 	install $(PROGRAMS) $(sbindir)
 	install -m 644 $(PAGES) $(mandir)
 	install -m 644 cli/snictl.bash $(completiondir)/snictl
 	sed 's|@SBINDIR@|$(PREFIX)/sbin|' tools/systemd/snictld.service \
 		>$(unitdir)/snictld.service
 	chmod 644 $(unitdir)/snictld.service
+	install -m 644 tools/systemd/snictl.sysusers $(sysusersdir)/snictl.conf
+	@$(live) systemd-sysusers snictl.conf
 	@$(live) systemctl daemon-reload
 
 uninstall: ## remove it, and what it keeps in the kernel
@@ -332,7 +336,7 @@ uninstall: ## remove it, and what it keeps in the kernel
 		$(sbindir)/snictl unload || [ $$? = 3 ]
 	$(RM) $(PROGRAMS:$(BUILD)/%=$(sbindir)/%) $(mandir)/snictl.8 \
 		$(mandir)/snictld.8 $(completiondir)/snictl \
-		$(unitdir)/snictld.service
+		$(unitdir)/snictld.service $(sysusersdir)/snictl.conf
 	@$(live) systemctl daemon-reload
 
 # Version and what building needs are kept in one place, here and in

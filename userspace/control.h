@@ -2,7 +2,7 @@
 /*
  * The agent's control socket: what needs a process and not just a map.
  *
- * RUN_DIR/control is a SOCK_SEQPACKET Unix socket, for root only. A request
+ * RUN_DIR/control is a SOCK_SEQPACKET Unix socket, for its owner. A request
  * is one JSON object in one message, so is the answer:
  *
  *   {"command": "status"}

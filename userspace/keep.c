@@ -180,14 +180,13 @@ static bool keep_receive(int socket)
 
 static void keep_unpack(int fd, void *context)
 {
-	bool *found = context;
-
+	(void)context;
 	if (keep_option(fd, SO_DOMAIN) != AF_UNIX ||
 	    keep_option(fd, SO_TYPE) != SOCK_SEQPACKET ||
 	    keep_option(fd, SO_ACCEPTCONN) == 1)
 		return;
 	while (keep_receive(fd))
-		*found = true;
+		continue;
 }
 
 /* ---- open ---------------------------------------------------------------- */
@@ -195,14 +194,12 @@ static void keep_unpack(int fd, void *context)
 void keep_open(struct keep *keep)
 {
 	struct keep_look look = {0};
-	bool found = false;
 
 	*keep = (struct keep){0};
 	if (!notify_is_on())
 		return;
-	descriptors_visit(keep_unpack, &found);
-	if (found)
-		notify_send("FDSTOREREMOVE=1\nFDNAME=" KEEP_CONNECTIONS);
+	descriptors_visit(keep_unpack, NULL);
+	notify_send("FDSTOREREMOVE=1\nFDNAME=" KEEP_CONNECTIONS);
 	descriptors_visit(keep_look_at, &look);
 	*keep = look.now;
 }

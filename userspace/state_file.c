@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include "cleanup.h"
 #include "config_file.h"
+#include "owner.h"
 #include "state.h"
 
 #define ADVICE " - written by snictl with every change\n"
@@ -250,12 +251,15 @@ int state_file_stage(const char *path, const struct state_format *format,
 	if (status)
 		return status;
 	folder = open_folder_of(path);
-	file = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+	/* Left by a writer that died; never one of somebody else's. */
+	unlink(name);
+	file = open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 		    0600);
 	if (file < 0)
 		return error_set(error, EXIT_FAILED, errno,
 				 "%s: %s: nothing was changed", name,
 				 strerror(errno));
+	owner_give(folder, basename(name));
 	status = write_all(file, text);
 	if (!status)
 		return 0;

@@ -16,6 +16,7 @@
 #include <sys/statfs.h>
 #include "abi_hash.h"
 #include "cleanup.h"
+#include "owner.h"
 #include "store_map.h"
 
 const struct store_map store_maps[STORE_MAP_COUNT] = {
@@ -93,6 +94,7 @@ int store_pin(const struct store *store, int map, const char *name)
 	status = bpf_obj_pin(map, path);
 	if (status)
 		return status;
+	owner_give(store->pins, staged);
 	if (renameat(store->pins, staged, store->pins, name))
 		return -errno;
 	return 0;

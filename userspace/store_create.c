@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include "abi_hash.h"
 #include "cleanup.h"
+#include "owner.h"
 #include "store_map.h"
 
 /* ---- make --------------------------------------------------------------- */
@@ -111,6 +112,7 @@ int store_create(struct store *store, const struct paths *paths,
 	if (mkdirat(store->folder, STORE_PINS_NEW, 0700))
 		return error_set(error, EXIT_FAILED, errno, "%s: %s", path,
 				 strerror(errno));
+	owner_give(store->folder, STORE_PINS_NEW);
 	store->pins = openat(store->folder, STORE_PINS_NEW,
 			     O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (store->pins < 0)

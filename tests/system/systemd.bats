@@ -64,6 +64,7 @@ in_container() {
 
 @test "install, enable, reload, restart, kill -9, stop, boot again, uninstall" {
 	in_container service
+	assert_line --partial "what root has changed is the user's"
 	assert_line --partial 'upgraded by a reload, and back'
 	# What is relayed ends; listeners are kept.
 	assert_line --partial 'systemctl restart: a connection ended'
