@@ -66,9 +66,11 @@ in_container() {
 	in_container service
 	assert_line --partial "what root has changed is the user's"
 	assert_line --partial 'upgraded by a reload, and back'
-	# What is relayed ends; listeners are kept.
+	# What is relayed is kept too, but ends when the next worker starts.
+	assert_line --partial 'systemctl restart: connections open between two processes: 1'
 	assert_line --partial 'systemctl restart: a connection ended'
 	assert_line --partial 'systemctl restart: who connected meanwhile was served'
+	assert_line --partial 'systemctl kill: connections open between two processes: 0'
 	assert_line --partial 'systemctl kill: a connection ended'
 	assert_line --partial 'systemctl kill: who connected meanwhile was served'
 	assert_line --partial 'stopped'
