@@ -238,3 +238,35 @@ print("right", flush=True)
 	lab_start --log agent.log router "$other/snictld"
 	wait_until serves
 }
+
+# The service manager here never lets go of a socket.
+@test "a listener that is taken away refuses, whoever else has it open" {
+	lab_start --log manager.log router python3 -c '
+import socket
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind("'"$lab_path"'/notify")
+held = []
+while True:
+    text, fds, _, _ = socket.recv_fds(s, 4096, 1)
+    held += fds
+    print(text.decode().replace("\n", " "), flush=True)
+'
+	wait_until test -S "$lab_path/notify"
+	stop_agent
+	lab_start --log agent.log router \
+		env NOTIFY_SOCKET="$lab_path/notify" "$installed"
+	wait_until grep -q READY=1 "$lab_path/log/manager.log"
+	grep 'FDSTORE=1 FDNAME=listener-[0-9]* FDPOLL=0' \
+		"$lab_path/log/manager.log"
+	snictl listen add 8443
+	client <<<'connect("192.0.2.1", port=8443)'
+	snictl listen del 8443
+	client <<-'END'
+		try:
+		    socket.create_connection(("192.0.2.1", 8443), 5)
+		    fail("not refused")
+		except ConnectionRefusedError:
+		    pass
+	END
+	serves
+}
