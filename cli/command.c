@@ -348,11 +348,10 @@ const struct command command_table[] = {
 	{
 		.noun = "upgrade",
 		.help = "have the agent go on as the snictld that is installed "
-			"now; its listeners stay open",
+			"now; connections go on",
 		.details = "Returns when the new one serves. Where it cannot "
 			   "start the old one goes on, and this fails and says "
-			   "why. Connects wait meanwhile, and what is spliced "
-			   "goes on.",
+			   "why.",
 		.run = upgrade_main,
 	},
 	{

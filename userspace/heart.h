@@ -20,6 +20,9 @@
 /* Room for a PROXY header and a hello. */
 #define HEART_PREFACE_BYTES 69632
 
+/* Another one for each other layout of what follows. */
+#define HEART_LAYOUT 1
+
 /* As many for each thread. */
 #define HEART_PREFACES 64
 
@@ -39,6 +42,8 @@ struct preface {
 
 /**
  * struct heart - of one worker; what is in it, another process wrote.
+ * @layout:  HEART_LAYOUT.
+ * @memory:  the descriptor of this memory, the supervisor's.
  * @serves:  the listeners are open, and all that follow beat.
  * @asker:   of an upgrade: a control connection that the supervisor answers;
  *           -1: none.
@@ -54,6 +59,8 @@ struct preface {
  * @bytes:   by preface; what was never used takes no memory.
  */
 struct heart {
+	uint32_t layout;
+	int memory;
 	atomic_bool serves;
 	atomic_int asker;
 	int old;
@@ -67,6 +74,13 @@ struct heart {
 	struct preface preface[ABI_THREADS_MAX * HEART_PREFACES];
 	uint8_t bytes[ABI_THREADS_MAX * HEART_PREFACES][HEART_PREFACE_BYTES];
 };
+
+/**
+ * heart_open() - the memory that the main process before this one has left
+ * among the open descriptors, or new one; @memory stays open for the next.
+ * Return: NULL with errno.
+ */
+struct heart *heart_open(void);
 
 /** heart_beat() - thread @index lives. */
 static inline void heart_beat(struct heart *heart, unsigned index,

@@ -2,6 +2,7 @@
 #include "keep.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -140,7 +141,7 @@ static void keep_pack(int fd, void *context)
 	struct stat status;
 
 	if (fstat(fd, &status) ||
-	    !(S_ISFIFO(status.st_mode) ||
+	    !(S_ISFIFO(status.st_mode) || fcntl(fd, F_GET_SEALS) > 0 ||
 	      (S_ISSOCK(status.st_mode) && keep_is_inet(fd) &&
 	       !keep_is_listener(fd))))
 		return;

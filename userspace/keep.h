@@ -31,7 +31,7 @@ void keep_open(struct keep *keep);
 void keep_listeners(struct keep *keep);
 
 /**
- * keep_connections() - have all connections and pipes kept that are open.
+ * keep_connections() - have all connections, pipes and the heart's memory kept.
  *
  * To be called last: nobody uses them until the next process has them.
  */

@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -83,10 +82,8 @@ static int supervisor_open(struct supervisor *supervisor)
 	getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
-	supervisor->heart =
-		mmap(NULL, sizeof(*supervisor->heart), PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (supervisor->heart == MAP_FAILED)
+	supervisor->heart = heart_open();
+	if (!supervisor->heart)
 		return -errno;
 	supervisor->heart->old = supervisor->upgrade.old;
 	atomic_store(&supervisor->heart->asker, supervisor->upgrade.asker);

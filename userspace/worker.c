@@ -184,7 +184,8 @@ int worker_run(const struct worker_options *options, struct heart *heart)
 {
 	static struct worker worker;
 	struct error error = {0};
-	const int kept[] = {atomic_load(&heart->asker), heart->old};
+	const int kept[] = {heart->memory, atomic_load(&heart->asker),
+			    heart->old};
 	int result = inherit_open(kept, sizeof(kept) / sizeof(kept[0]));
 
 	worker.agent.heart = heart;

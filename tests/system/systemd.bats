@@ -66,9 +66,9 @@ in_container() {
 	in_container service
 	assert_line --partial "what root has changed is the user's"
 	assert_line --partial 'upgraded by a reload, and back'
-	# What is relayed is kept too, but ends when the next worker starts.
+	# What is relayed is kept too, and goes on.
 	assert_line --partial 'systemctl restart: connections open between two processes: 1'
-	assert_line --partial 'systemctl restart: a connection ended'
+	assert_line --partial 'systemctl restart: a connection answered'
 	assert_line --partial 'systemctl restart: who connected meanwhile was served'
 	assert_line --partial 'systemctl kill: connections open between two processes: 0'
 	assert_line --partial 'systemctl kill: a connection ended'
@@ -83,7 +83,7 @@ in_container() {
 	[[ $(command -v dh) && $(command -v lintian) ]] ||
 		skip 'SKIP: no debhelper or lintian: the package was not built'
 	in_container package
-	assert_line --partial 'upgraded: a relayed connection ended'
+	assert_line --partial 'upgraded: a relayed connection answered'
 	assert_line --partial 'a version that cannot start has changed nothing'
 	assert_line --partial 'removed, but for the routes'
 	assert_line --partial 'purged'
