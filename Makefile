@@ -202,7 +202,8 @@ test-vm: ## pairs, agent and traffic on other kernels, in emulated machines
 	tools/install-deps build test vm
 	BUILD=$(BUILD) tests/run vm
 
-soak: tests ## 300,000 connections, and a minute of stalled readers: an hour
+soak: tests ## 300,000 connections, a minute of stalled readers, 100 deaths: an hour
+	BUILD=$(BUILD) DEATHS=100 PATIENCE=60 bats --tap tests/system/survives-*.bats
 	BUILD=$(BUILD) bats --tap tests/soak
 
 # With clang's own run-time library of sanitizers; see tests/fuzz/README.md.

@@ -29,12 +29,54 @@ deaths() {
 	done
 }
 
-# left_behind - what there is of descriptors and flows. Pipes are kept for the
-# next bulk, a few.
+# install_program FILE - as packages do it, by a rename.
+install_program() {
+	cp "$1" "$snictld.new"
+	mv "$snictld.new" "$snictld"
+}
+
+# change - of what no connection here needs.
+change() {
+	snictl route add "$RANDOM.test" 198.51.100.11:444
+	snictl route add "*.$RANDOM.test" 198.51.100.12:444 --proxy v1
+	snictl save | grep -v '[0-9]\.test' | snictl apply - >/dev/null
+	snictl ban add 203.0.113.7 --for 1m
+	snictl ban del 203.0.113.7
+}
+
+# upheavals N - as many, of any kind.
+upheavals() {
+	local version=next
+	for ((i = 0; i < $1; i++)); do
+		case $((RANDOM % 3)) in
+		0) die ;;
+		1)
+			install_program "$build/$version/snictld"
+			snictl upgrade
+			[[ $version == . ]] && version=next || version=.
+			;;
+		2) change ;;
+		esac
+		sleep "0.$(printf %03d $((RANDOM % 200)))"
+	done
+}
+
+# entries MAP - how many there are in a pinned map; none where there is no map.
+entries() {
+	local map
+	map=$(echo "$lab_path"/bpf/snictl/*/"$1")
+	[[ ! -e $map ]] || lab_exec router bpftool map dump pinned "$map" --json |
+		jq length
+}
+
+# left_behind - what there is of descriptors, flows and entries of maps. Pipes
+# are kept for the next bulk, a few; tuples of spliced flows until their slot is
+# taken again.
 left_behind() {
 	printf 'descriptors %s\n' "$(find "/proc/$agent/fd" -type l \
 		! -lname 'pipe:*' | wc -l)"
 	printf 'flows %s\n' "$(snictl flow list --json | jq length)"
+	printf 'cookies %s\n' "$(entries sockmap_cookies)"
 }
 
 nothing_is_left() {

@@ -15,6 +15,8 @@ DEATHS=${DEATHS:-12}
 
 setup() {
 	lab_up --backends 2
+	snictld=$lab_path/snictld
+	install_program "$build/snictld"
 	start_agent --datapath "$datapath"
 	[[ $(path_of "$datapath" on) == true ]] ||
 		skip "the data path $datapath is off: $(path_of "$datapath" why)"
@@ -26,7 +28,8 @@ setup() {
 	before=$(left_behind)
 }
 
-@test "deaths at random: long flows and new ones lose nothing" {
+# traffic_of_all_kinds - 220 long flows, and new ones all the time.
+traffic_of_all_kinds() {
 	traffic_serve backend1
 	traffic_serve backend2 --expect-proxy v2
 	begin_traffic long --name long.test --shape both,down,up --seconds 3600 \
@@ -37,11 +40,26 @@ setup() {
 		--seconds 3600 --size 1000000 --stall 200 --concurrency 20
 	begin_traffic short --name short.test --shape all --size 0-30000 \
 		--stall 5 --seconds 3600 --rate 2000 --concurrency 64
-	deaths "$DEATHS"
+}
+
+# all_right - nobody has noticed anything, and nothing is left over.
+all_right() {
 	ends_right short
 	ends_right stall
 	ends_right long
 	traffic_check backend1
 	traffic_check backend2
 	wait_until nothing_is_left
+}
+
+@test "deaths at random: long flows and new ones lose nothing" {
+	traffic_of_all_kinds
+	deaths "$DEATHS"
+	all_right
+}
+
+@test "deaths, upgrades and changes at random: likewise" {
+	traffic_of_all_kinds
+	upheavals "$((DEATHS / 2))"
+	all_right
 }
