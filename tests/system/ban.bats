@@ -279,6 +279,21 @@ socket.create_connection(("192.0.2.1", 8443), source_address=("192.0.2.11", 0))'
 	wait_for_flow 'client=203.0.113.7:1000 outcome=banned end=banned'
 	assert_equal "$(counter outcomes.banned)" $((before + 1))
 
+	# So it does for flows that are there.
+	client <<-'END'
+		import subprocess
+		held = {}
+		for address in "203.0.113.5", "203.0.113.6":
+		    held[address] = connect("192.0.2.1").send(
+		        proxy_v2(address, 1000, "192.0.2.1", 443) +
+		        hello("a.test"))
+		    held[address].expect(b"one\n")
+		    held[address].read(len(hello("a.test")))
+		subprocess.run([SNICTL, "ban", "add", "203.0.113.5"], check=True)
+		equal([flow["client"] for flow in flows()], ["203.0.113.6:1000"])
+		held["203.0.113.5"].expect_reset()
+	END
+
 	# So does its rate; and the proxy itself has none.
 	snictl set new-flows-burst 2
 	snictl set new-flows-per-source 1
@@ -569,7 +584,12 @@ hooks_are_named() {
 	run -1 ssh_from client admin 192.0.2.1 "env -i bash -c '$command; true' &&
 		setsid -w env -i bash -c '$(snictl_command ban add 192.0.2.10/31); exit \$?'"
 	assert_output --partial 'ssh session'
+	printf '%s\n' 203.0.113.1 192.0.2.8/29 >"$BATS_TEST_TMPDIR/list"
+	run -1 ssh_from client admin 192.0.2.1 \
+		"$(snictl_command ban import --set night "$BATS_TEST_TMPDIR/list")"
+	assert_output --partial 'ssh session'
 	[[ $(snictl ban list --json) == '[]' ]]
+	refuses 1 'no set "night"' ban list --set night
 	ssh_from client admin 192.0.2.1 "$(snictl_command ban add 192.0.2.11)"
 	is_silent 192.0.2.11
 	ssh_from client admin 192.0.2.1 "$command --force"
