@@ -3,7 +3,9 @@
 
 PREFIX ?= /usr/local
 DESTDIR ?=
-BUILD ?= build
+# STATIC=1: programs that need nothing of the machine they run on.
+STATIC ?=
+BUILD ?= build$(if $(STATIC),/static)
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -23,7 +25,8 @@ pkg_config = $(if $(shell $(PKG_CONFIG) --exists $(LIBRARIES) && echo found),\
 	$(shell $(PKG_CONFIG) $(1) $(LIBRARIES)),\
 	$(error a library is missing; as root: make deps))
 PKG_CFLAGS = $(call once,PKG_CFLAGS,$(call pkg_config,--cflags))
-PKG_LIBS = $(call once,PKG_LIBS,$(call pkg_config,--libs))
+PKG_LIBS = $(call once,PKG_LIBS,$(call pkg_config,$(if $(STATIC),--static) \
+	--libs))
 GCC_WARNINGS = $(call once,GCC_WARNINGS,$(if $(findstring Free Software,\
 	$(shell $(CC) --version)),-Wduplicated-cond -Wduplicated-branches \
 	-Wlogical-op -Wnull-dereference))
@@ -39,7 +42,8 @@ SANITIZE ?=
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -pthread $(OPTIMISE) $(WARNINGS) \
 	$(or $(SANITIZE),$(HARDENING)) -isystem $(BUILD) \
 	-DSNICTL_VERSION='"$(VERSION)"' $(PKG_CFLAGS) $(CFLAGS)
-ALL_LDFLAGS = -pie -pthread -Wl,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
+ALL_LDFLAGS = $(if $(STATIC),-static-pie -L$(BUILD),-pie) -pthread \
+	-Wl,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 
 # ---- files ------------------------------------------------------------------
 
@@ -50,7 +54,8 @@ FUZZ_SOURCES := $(wildcard tests/fuzz/fuzz_*.c)
 TRAFFIC_SOURCES := $(wildcard tests/traffic/*.c)
 TOOL_SOURCES := $(wildcard tests/tools/*.c tools/netlab/*.c)
 SOURCES := $(wildcard userspace/*.c) $(CLI_SOURCES) $(UNIT_SOURCES) \
-	$(wildcard tests/fuzz/*.c) $(TRAFFIC_SOURCES) $(TOOL_SOURCES)
+	$(wildcard tests/fuzz/*.c) $(TRAFFIC_SOURCES) $(TOOL_SOURCES) \
+	tools/static/libmnl.c
 BPF_SOURCES := $(wildcard bpf/*.bpf.c)
 SKELETONS := $(BPF_SOURCES:bpf/%.bpf.c=$(BUILD)/%.skel.h)
 HEADERS := $(wildcard bpf/*.h userspace/*.h cli/*.h tests/*/*.h)
@@ -70,7 +75,7 @@ TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES)) $(TRAFFIC)
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all
-all: $(PROGRAMS) $(BUILD)/snictl.8 ## build both programs and the manual
+all: $(PROGRAMS) $(BUILD)/snictl.8 ## build programs and manual; STATIC=1: without libraries
 
 # ---- build ------------------------------------------------------------------
 
@@ -108,6 +113,20 @@ $(BUILD)/userspace/splice_guard.o: $(BUILD)/splice_guard.skel.h
 $(BUILD)/libsnictl.a: $(call object,$(LIBRARY_SOURCES))
 	$(RM) $@
 	$(AR) rcs $@ $^
+
+# Of these Debian has no archives.
+ARCHIVES := $(BUILD)/libmnl.a $(BUILD)/libsmartcols.a
+ifneq ($(STATIC),)
+$(BUILD)/libsnictl.a $(TRAFFIC): | $(ARCHIVES)
+endif
+
+$(BUILD)/libmnl.a: $(BUILD)/tools/static/libmnl.o
+	$(AR) rcs $@ $^
+
+$(BUILD)/libsmartcols.a:
+	@mkdir -p $(@D)
+	tools/install-deps build static
+	tools/static/libsmartcols $@
 
 # Whoever runs the old program goes on with that: $(call link,MORE LIBRARIES)
 define link
@@ -175,7 +194,7 @@ $(BUILD)/snictl.8: cli/snictl.8.in $(BUILD)/snictl
 	$(BUILD)/snictl help --mdoc >$@.commands
 	sed -e '/^@COMMANDS@$$/{r $@.commands' -e 'd}' $< >$@
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)
 
 .PHONY: tools tests
 tools: $(TOOLS) ## build what tests, demo and bench use
@@ -199,7 +218,7 @@ unit seeds system: ## run one part of the tests (system: F=FILE for one file)
 	BUILD=$(BUILD) FILES="$(F)" tests/run $@
 
 test-vm: ## pairs, agent and traffic on other kernels, in emulated machines
-	tools/install-deps build test vm
+	tools/install-deps build static test vm
 	BUILD=$(BUILD) tests/run vm
 
 soak: tests ## 300,000 connections, a minute of stalled readers, 100 deaths: an hour
