@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include "command.h"
@@ -36,6 +37,8 @@ int main(int argc, char **argv)
 	int status;
 
 	setlocale(LC_CTYPE, "");
+	/* A file that may not grow is an error like that of a full disk. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (command_parse(argc - 1, argv + 1, &call, &error))
 		return report(&error);
 	status = call.command->run(&call, &error);

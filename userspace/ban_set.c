@@ -273,9 +273,13 @@ static int put_in_force(struct change *change, const struct ban_prefixes *now,
 int ban_set_fill(const struct paths *paths, const struct store *store,
 		 const struct ban_set *set, struct error *error)
 {
+	AUTO_FREE char *file = ban_file_name(paths, set->name);
 	AUTO_BAN_PREFIXES want = {0};
 	int status = ban_set_read(paths, set, &want, error);
 
+	/* What a dead writer has begun. */
+	if (file)
+		state_file_discard(file);
 	for (size_t i = 0; !status && i < want.count; i++) {
 		status = put(store, &want.row[i], set->bit);
 		if (status)
@@ -323,12 +327,13 @@ static int replace(const char *file, struct change *change,
 		   const struct ban_prefixes *now,
 		   const struct ban_prefixes *want, struct error *error)
 {
-	int status = stage(file, want, error);
+	int status;
 
-	if (status)
-		return status;
+	/* From here on, or a file that was begun is there for ever. */
 	change->store->edge->dirty = 1;
-	status = state_file_publish(file, error);
+	status = stage(file, want, error);
+	if (!status)
+		status = state_file_publish(file, error);
 	if (status) {
 		state_file_discard(file);
 		change->store->edge->dirty = 0;
@@ -373,9 +378,14 @@ int ban_set_replace(const struct paths *paths, const struct store *store,
 		status = replace(file, &change, &now, want, error);
 	if (status || want->count)
 		return status;
+	/* In this order, or it is a file that no row names. */
+	unlink(file);
 	forget(list, &set);
 	status = ban_commit(paths, store, list, error);
-	if (!status)
-		unlink(file);
+	if (status)
+		error_set(error, EXIT_FAILED, status,
+			  "the set \"%s\" is empty, but could not be removed: "
+			  "%s",
+			  name, strerror(-status));
 	return status;
 }

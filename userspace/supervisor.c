@@ -75,6 +75,8 @@ static int supervisor_open(struct supervisor *supervisor)
 	signal(SIGCHLD, SIG_DFL);
 	/* Nobody reads standard error any more: that ends nothing. */
 	signal(SIGPIPE, SIG_IGN);
+	/* Nor does a file that may not grow. */
+	signal(SIGXFSZ, SIG_IGN);
 	/* What another program left open for this one is for no third. */
 	keep_open(&supervisor->keep);
 	descriptors_close_on_exec();
