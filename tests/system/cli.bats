@@ -306,25 +306,94 @@ sample() {
 	assert_equal "$(<"$SNICTL_STATE")" 'user:x:1000'
 }
 
+# at_once NUMBER - one of each command that changes something, in the
+# background; their pids go to pids.
+at_once() {
+	local line
+	while read -r line; do
+		# shellcheck disable=SC2086 # words
+		snictl $line <<<"198.18.$1.0/24" >/dev/null &
+		pids+=($!)
+	done <<-END
+		route add n$1.example drop
+		route replace a.example 10.0.0.$1
+		route del old$1.example
+		set max-flows $1
+		listen add 8$1
+		listen del 9$1
+		ban add 203.0.113.$1
+		ban del 203.0.113.10$1
+		ban allow add 192.0.2.10$1
+		ban import - --set s$1
+	END
+}
+
+# all_saved - as the maps have it.
+all_saved() {
+	local i
+	snictl save
+	snictl ban list --json | jq -c 'map(.prefix)'
+	snictl ban allow list
+	for i in {1..4}; do
+		snictl ban list --set "s$i"
+	done
+}
+
 @test "command lines at the same time wait for each other" {
 	local i maps pids=()
-	for i in {1..8}; do
-		snictl route add "n$i.example" drop &
-		pids+=($!)
-		snictl set max-flows "$i" &
-		pids+=($!)
+	snictl route add a.example drop
+	snictl listen add 80
+	for i in {1..4}; do
+		snictl route add "old$i.example" drop
+		snictl listen add "9$i"
+		snictl ban add "203.0.113.10$i"
+	done
+	for i in {1..4}; do
+		at_once "$i"
 	done
 	for i in "${pids[@]}"; do
 		wait "$i"
 	done
 	run -0 snictl route list --json
-	jq -e 'map(.name) == [range(1; 9) | "n\(.).example"]' <<<"$output"
-	# The state file agrees with the maps: what it restores is the same.
-	maps=$(snictl save)
-	[[ $maps == *'set max-flows '[1-8]* ]]
+	jq -e 'map(.name) == ["a.example"] + [range(1; 5) | "n\(.).example"]' \
+		<<<"$output"
+	assert_equal "$(snictl listen list --json | jq -c 'map(.listen | tonumber) | sort')" \
+		'[80,81,82,83,84,443]'
+	assert_equal "$(snictl ban list --json 2>/dev/null |
+		jq -c 'map(.prefix)')" \
+		'["203.0.113.1/32","203.0.113.2/32","203.0.113.3/32","203.0.113.4/32"]'
+	assert_equal "$(snictl ban allow list | grep -c '192.0.2.10[1-4]')" 4
+	# The files agree with the maps: what they restore is the same.
+	maps=$(all_saved)
+	[[ $maps == *'set max-flows '[1-4]* && $maps == *'198.18.4.0/24'* ]]
 	snictl unload
 	snictl set hello-timeout 10s
-	assert_equal "$(snictl save)" "$maps"
+	assert_equal "$(all_saved)" "$maps"
+}
+
+@test "of two configurations applied at the same time one is there, whole" {
+	local i first second pids saved
+	printf '%s\n' 'listen add 443' "$(printf 'route add %s.example drop\n' \
+		{1..300})" >"$BATS_TEST_TMPDIR/a"
+	sed 's/drop/reject/; s/443/8443/' "$BATS_TEST_TMPDIR/a" \
+		>"$BATS_TEST_TMPDIR/b"
+	snictl apply "$BATS_TEST_TMPDIR/a" >/dev/null
+	first=$(snictl save)
+	snictl apply "$BATS_TEST_TMPDIR/b" >/dev/null
+	second=$(snictl save)
+	for i in {1..10}; do
+		pids=()
+		snictl apply "$BATS_TEST_TMPDIR/a" >/dev/null &
+		pids+=($!)
+		snictl apply "$BATS_TEST_TMPDIR/b" >/dev/null &
+		pids+=($!)
+		saved=$(snictl save)
+		[[ $saved == "$first" || $saved == "$second" ]]
+		wait "${pids[0]}"
+		wait "${pids[1]}"
+		saved=$(snictl save)
+		[[ $saved == "$first" || $saved == "$second" ]]
+	done
 }
 
 # ---- JSON -------------------------------------------------------------------
