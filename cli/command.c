@@ -306,10 +306,13 @@ const struct command command_table[] = {
 		.noun = "apply",
 		.parameter = {{"FILE", COMPLETE_FILE}},
 		.required = 1,
-		.options = OPTION_BIT(OPTION_DRY_RUN),
+		.options =
+			OPTION_BIT(OPTION_DRY_RUN) | OPTION_BIT(OPTION_FORCE),
 		.help = "make listeners, routes and settings equal to a file, "
 			"all or nothing, and print what changed",
-		.details = "The file \"-\" is standard input.",
+		.details = "The file \"-\" is standard input. A file without a "
+			   "listener, where there are some, is refused without "
+			   "--force: without them nobody is served.",
 		.run = apply_main,
 	},
 	{

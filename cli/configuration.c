@@ -125,6 +125,23 @@ static int tell_agent(const struct invocation *call, const struct config *want,
 	return ret ? ret : check_listeners(want, answer, error);
 }
 
+/* Who leaves all listeners out has most likely forgotten them. */
+static int check_listened(const struct invocation *call,
+			  const struct config *now, const struct config *want,
+			  struct error *error)
+{
+	const char *path = call->argument[0];
+
+	if (!now->listener_count || want->listener_count ||
+	    call->option[OPTION_FORCE])
+		return 0;
+	return error_set(error, EXIT_FAILED, EINVAL,
+			 "%s has no row \"listen add\", and would close every "
+			 "listener: add \"listen add 443\", or give --force; "
+			 "nothing was changed",
+			 strcmp(path, "-") ? path : "standard input");
+}
+
 static int dry_run(const struct invocation *call, const struct config *want,
 		   struct error *error)
 {
@@ -136,6 +153,8 @@ static int dry_run(const struct invocation *call, const struct config *want,
 	ret = store_open(&call->paths, STORE_READ, &store, error);
 	if (!ret)
 		ret = state_load(&store, &now, error);
+	if (!ret)
+		ret = check_listened(call, &now, want, error);
 	if (!ret)
 		config_diff(&now, want, print_change, &listeners);
 	return ret;
@@ -154,6 +173,8 @@ int apply_main(const struct invocation *call, struct error *error)
 		ret = state_open(&call->paths, &store, error);
 	if (!ret)
 		ret = state_load(&store, &now, error);
+	if (!ret)
+		ret = check_listened(call, &now, &want, error);
 	if (!ret)
 		ret = state_apply(&store, &call->paths, &now, &want, error);
 	if (!ret)

@@ -230,6 +230,26 @@ sample() {
 	assert_output ''
 }
 
+@test "apply closes all listeners only when told to" {
+	local file=$BATS_TEST_TMPDIR/routes before option
+	snictl route add keep.example drop
+	before=$(snictl save)
+	echo 'route add a.example drop' >"$file"
+	for option in '' --dry-run; do
+		refuses 1 "$file has no row \"listen add\"" apply "$file" $option
+		refuses 1 'standard input has no row' apply - $option </dev/null
+	done
+	assert_equal "$(snictl save)" "$before"
+	run -0 snictl apply --force --dry-run "$file"
+	assert_line -- '- listen add 443'
+	assert_equal "$(snictl save)" "$before"
+	run -0 snictl apply --force "$file"
+	assert_equal "$(snictl save)" 'route add a.example drop'
+	# Where there are none it closes none.
+	run -0 snictl apply "$file"
+	assert_output ''
+}
+
 @test "errors in files name file, line and column, and nothing is applied" {
 	local file=$BATS_TEST_TMPDIR/routes row text
 	snictl route add keep.example drop

@@ -21,7 +21,7 @@ try() {
 	'snictl listen add 443') snictl listen del 443 ;;
 	'snictl explain'*) snictl route add .example.com 192.0.2.9 ;;
 	*'blocklist.txt') echo '203.0.113.0/24' >blocklist.txt ;;
-	*'FILE'*) echo 'route add .example.com 192.0.2.9' >FILE ;;
+	*'FILE'*) printf '%s\n' 'listen add 443' 'route add a.test drop' >FILE ;;
 	esac
 	lab_exec router env "PATH=$build:$PATH" bash -O failglob -c "$2"
 }
