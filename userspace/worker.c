@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "adopt.h"
 #include "agent.h"
+#include "claim.h"
 #include "cleanup.h"
 #include "control.h"
 #include "edge_hook.h"
@@ -37,6 +38,7 @@ enum worker_poll {
 struct worker {
 	struct agent agent;
 	struct pollfd polls[WORKER_POLLS];
+	int claim;
 	bool stopping;
 	bool leaving;
 	bool retry;
@@ -147,6 +149,9 @@ static int worker_open(struct worker *worker,
 		return result;
 	worker->polls[WORKER_CONTROL] = (struct pollfd){control, POLLIN, 0};
 	result = state_open(&agent->paths, &agent->store, error);
+	if (!result)
+		result = claim_take(&agent->paths, agent->store.pins,
+				    &worker->claim, error);
 	if (result)
 		return result;
 	/* Bans hold before the first connection does. */
