@@ -78,29 +78,6 @@ int config_compare_routes(const void *a, const void *b)
 			      left->route.alpn_length);
 }
 
-/* State files are sorted; only what people write, or a map holds, is not. */
-static void sort_routes(struct config *config)
-{
-	const struct config_route *routes = config->routes;
-	size_t i;
-
-	for (i = 1; i < config->route_count; i++) {
-		if (config_compare_routes(&routes[i - 1], &routes[i]) > 0)
-			break;
-	}
-	if (i < config->route_count)
-		qsort(config->routes, config->route_count,
-		      sizeof(config->routes[0]), config_compare_routes);
-}
-
-void config_sort(struct config *config)
-{
-	sort_routes(config);
-	if (config->listener_count)
-		qsort(config->listeners, config->listener_count,
-		      sizeof(config->listeners[0]), compare_listeners);
-}
-
 /* The first row that is not before @like; may be the end. */
 static size_t route_position(const struct config *config,
 			     const struct config_route *like)
@@ -116,6 +93,56 @@ static size_t route_position(const struct config *config,
 			high = middle;
 	}
 	return low;
+}
+
+/* A few rows behind @sorted ones find their places among them. */
+static int merge_routes(struct config *config, size_t sorted)
+{
+	size_t count = config->route_count - sorted;
+	struct config_route *rows = config->routes;
+	AUTO_FREE struct config_route *more =
+		reallocarray(NULL, count, sizeof(*more));
+	struct config head = {.routes = rows, .route_count = sorted};
+
+	if (!more)
+		return -ENOMEM;
+	memcpy(more, &rows[sorted], count * sizeof(*more));
+	qsort(more, count, sizeof(*more), config_compare_routes);
+	while (count--) {
+		size_t at = route_position(&head, &more[count]);
+
+		memmove(&rows[at + count + 1], &rows[at],
+			(head.route_count - at) * sizeof(*rows));
+		rows[at + count] = more[count];
+		head.route_count = at;
+	}
+	return 0;
+}
+
+/* State files are sorted; only what people write is not, and of a map what was
+ * added since all of it was made. */
+static void sort_routes(struct config *config)
+{
+	const struct config_route *routes = config->routes;
+	size_t i;
+
+	for (i = 1; i < config->route_count; i++) {
+		if (config_compare_routes(&routes[i - 1], &routes[i]) > 0)
+			break;
+	}
+	if (i >= config->route_count)
+		return;
+	if (config->route_count - i > i / 8 || merge_routes(config, i))
+		qsort(config->routes, config->route_count,
+		      sizeof(config->routes[0]), config_compare_routes);
+}
+
+void config_sort(struct config *config)
+{
+	sort_routes(config);
+	if (config->listener_count)
+		qsort(config->listeners, config->listener_count,
+		      sizeof(config->listeners[0]), compare_listeners);
 }
 
 const struct config_route *config_find_route(const struct config *config,

@@ -700,6 +700,37 @@ static void test_a_refused_edit_changes_nothing(void **state)
 	}
 }
 
+/* Few rows behind many, many behind few: the order is the same. */
+static void test_rows_that_were_added_find_their_places(void **state)
+{
+	(void)state;
+	for (unsigned added = 1; added < 50; added++) {
+		AUTO_CONFIG config;
+
+		config_init(&config);
+		for (unsigned i = 0; i < 50; i++) {
+			/* The last ones first, and the first of all last. */
+			unsigned number = i < 50 - added
+						  ? i * 2 + 1
+						  : (49 - i) * 37 % 50 * 2;
+			char line[64];
+			struct config_row row;
+
+			snprintf(line, sizeof(line),
+				 "route add n%03u.example drop", number);
+			row = row_of(line);
+			assert_int_equal(
+				config_append_route(&config, &row.route), 0);
+		}
+		config_sort(&config);
+		assert_int_equal(config.route_count, 50);
+		for (unsigned i = 1; i < 50; i++)
+			assert_true(config_compare_routes(&config.routes[i - 1],
+							  &config.routes[i]) <
+				    0);
+	}
+}
+
 static void test_many_edits_keep_the_order(void **state)
 {
 	AUTO_CONFIG config = config_of("");
@@ -807,6 +838,7 @@ int main(void)
 		cmocka_unit_test(test_a_target_that_is_a_listener_is_a_loop),
 		cmocka_unit_test(test_edits),
 		cmocka_unit_test(test_a_refused_edit_changes_nothing),
+		cmocka_unit_test(test_rows_that_were_added_find_their_places),
 		cmocka_unit_test(test_many_edits_keep_the_order),
 		cmocka_unit_test(test_differences),
 	};
