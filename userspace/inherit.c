@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "inherit.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -10,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "cleanup.h"
-#include "number.h"
+#include "descriptors.h"
 
 enum inherit_kind {
 	INHERIT_OTHER,
@@ -18,6 +17,7 @@ enum inherit_kind {
 	INHERIT_CONNECTION,
 	INHERIT_PIPE_OUT, /* the end to read from */
 	INHERIT_PIPE_IN,
+	INHERIT_CONTROL, /* that commands connect to */
 	INHERIT_KINDS
 };
 
@@ -54,6 +54,10 @@ static enum inherit_kind inherit_socket(int fd, uint64_t *ret_number)
 	socklen_t size = sizeof(*ret_number);
 	int family = inherit_option(fd, SO_DOMAIN);
 
+	if (family == AF_UNIX && inherit_option(fd, SO_ACCEPTCONN) == 1) {
+		*ret_number = 0;
+		return INHERIT_CONTROL;
+	}
 	if ((family != AF_INET && family != AF_INET6) ||
 	    inherit_option(fd, SO_TYPE) != SOCK_STREAM ||
 	    getsockopt(fd, SOL_SOCKET, SO_COOKIE, ret_number, &size))
@@ -93,11 +97,23 @@ static bool inherit_keep(struct inherit_list *list, struct inherited one)
 	return true;
 }
 
-static void inherit_look_at(int fd)
-{
-	struct inherited one = {.fd = fd};
-	enum inherit_kind kind = inherit_kind(fd, &one.number);
+/** struct inherit_kept - those that are not the worker's. */
+struct inherit_kept {
+	const int *fd;
+	unsigned count;
+};
 
+static void inherit_look_at(int fd, void *context)
+{
+	const struct inherit_kept *kept = context;
+	struct inherited one = {.fd = fd};
+	enum inherit_kind kind;
+
+	for (unsigned i = 0; i < kept->count; i++) {
+		if (kept->fd[i] == fd)
+			return;
+	}
+	kind = inherit_kind(fd, &one.number);
 	if (kind == INHERIT_OTHER || !inherit_keep(&inherit_lists[kind], one))
 		close(fd);
 }
@@ -109,35 +125,13 @@ static int inherit_compare(const void *a, const void *b)
 	return (one->number > other->number) - (one->number < other->number);
 }
 
-static inline void inherit_close_folder(DIR **folder)
-{
-	if (*folder)
-		closedir(*folder);
-}
-
-static bool inherit_is_kept(int fd, const int *kept, unsigned kept_count)
-{
-	while (kept_count && kept[kept_count - 1] != fd)
-		kept_count--;
-	return kept_count;
-}
-
 int inherit_open(const int *kept, unsigned kept_count)
 {
-	__attribute__((cleanup(inherit_close_folder))) DIR *folder =
-		opendir("/proc/self/fd");
-	const struct dirent *entry;
-	uint64_t fd;
+	struct inherit_kept context = {kept, kept_count};
+	int result = descriptors_visit(inherit_look_at, &context);
 
-	if (!folder)
-		return -errno;
-	while ((entry = readdir(folder))) {
-		if (!number_parse(entry->d_name, STDERR_FILENO + 1, INT32_MAX,
-				  &fd) &&
-		    (int)fd != dirfd(folder) &&
-		    !inherit_is_kept((int)fd, kept, kept_count))
-			inherit_look_at((int)fd);
-	}
+	if (result)
+		return result;
 	for (unsigned i = 0; i < INHERIT_KINDS; i++) {
 		struct inherit_list *list = &inherit_lists[i];
 
@@ -217,6 +211,13 @@ bool inherit_pipe(uint64_t inode, int ret_fd[2])
 	ret_fd[0] = take_fd(&out->fd);
 	ret_fd[1] = take_fd(&in->fd);
 	return true;
+}
+
+int inherit_control(void)
+{
+	const struct inherit_list *list = &inherit_lists[INHERIT_CONTROL];
+
+	return list->count ? take_fd(&list->row[0].fd) : -1;
 }
 
 void inherit_close(void)

@@ -42,6 +42,9 @@ int inherit_any(void);
  */
 bool inherit_pipe(uint64_t inode, int ret_fd[2]);
 
+/** inherit_control() - the control socket, listening; -1: none. */
+int inherit_control(void);
+
 /** inherit_close() - close what nobody took. */
 void inherit_close(void);
 

@@ -139,12 +139,14 @@ static int worker_open(struct worker *worker,
 		       struct error *error)
 {
 	struct agent *agent = &worker->agent;
-	int control = -1, result;
+	int control = inherit_control(), result;
 
 	agent->paths = options->paths;
 	agent->thread_count = options->threads;
 	agent->datapath = options->datapath;
-	result = control_listen(&agent->paths, &control, error);
+	/* Who asks while there is no worker waits for this one. */
+	result = control < 0 ? control_listen(&agent->paths, &control, error)
+			     : 0;
 	if (result)
 		return result;
 	worker->polls[WORKER_CONTROL] = (struct pollfd){control, POLLIN, 0};

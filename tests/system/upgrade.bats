@@ -141,6 +141,25 @@ stream() {
 	[[ $(version) == *+next ]]
 }
 
+@test "a command that comes meanwhile waits, and is answered by the next version" {
+	local worker
+	worker=$(pgrep -P "$agent")
+	install_program "$build/next/snictld"
+	kill -STOP "$worker"
+	kill -USR2 "$agent"
+	snictl status --json >"$lab_path/log/status.log" &
+	wait_until asks
+	kill -KILL "$worker"
+	wait $!
+	jq -e '.agent.version | endswith("+next")' "$lab_path/log/status.log"
+}
+
+# asks - somebody waits at the control socket.
+asks() {
+	lab_exec router ss -Hxln | awk '$5 ~ /control$/ { n += $3 }
+		END { exit !n }'
+}
+
 @test "a signal upgrades too" {
 	install_program "$build/next/snictld"
 	kill -USR2 "$agent"
