@@ -103,7 +103,8 @@ static void test_listeners_are_kept_as_long_as_they_listen(void **state)
 	keep_listeners(&keep);
 	assert_true(hear(manager));
 	assert_int_equal(
-		sscanf(manager->text, "FDSTORE=1\nFDNAME=%255[^\n]\n", name), 1);
+		sscanf(manager->text, "FDSTORE=1\nFDNAME=%255[^\n]\n", name),
+		1);
 	assert_non_null(strstr(manager->text, "\nFDPOLL=0"));
 	assert_true(manager->stored >= 0);
 	close(manager->stored);
