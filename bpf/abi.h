@@ -638,6 +638,7 @@ struct abi_splice_way {
  *              learn of by itself; else 0.
  * @has_echo:   @echo is known: the timestamp echo of the first SYN-ACK.
  * @cookie:     the backend answers with SYN cookies.
+ * @too_big_ms: when a side was last told that its packets are.
  * @way:        by enum abi_direction.
  */
 struct abi_splice {
@@ -660,7 +661,8 @@ struct abi_splice {
 	__u8 cookie;
 	struct abi_splice_way way[2];
 	__u32 echo;
-	__u8 reserved[52];
+	__u32 too_big_ms;
+	__u8 reserved[48];
 };
 
 /* ---- splice_tuples: hash --------------------------------------------------

@@ -35,6 +35,7 @@
 #include "abi.h"
 #include "splice_flip.h"
 #include "splice_forward.h"
+#include "splice_icmp.h"
 #include "splice_maps.h"
 #include "splice_packet.h"
 #include "splice_path.h"
@@ -49,7 +50,7 @@ int splice_in(struct __sk_buff *skb)
 	bool syn, is_ack, rst;
 
 	if (!tcp)
-		return TC_ACT_UNSPEC;
+		return too_big(skb);
 	syn = tcp->syn;
 	is_ack = tcp->ack;
 	rst = tcp->rst;

@@ -20,7 +20,6 @@
 #define ARPHRD_ETHER 1
 /* Until a side says more: what this host has let it send. */
 #define WINDOW_UNSCALED 65536
-#define MS_NS 1000000
 /* A round trip that is no longer than ABI_SPLICE_NEAR_US, or than so many times
  * the other side's, does not change what that one has measured. */
 #define PATH_TIMES 4

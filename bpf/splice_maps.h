@@ -7,6 +7,8 @@
 #include <bpf/bpf_helpers.h>
 #include "abi.h"
 
+#define MS_NS 1000000
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

@@ -278,6 +278,18 @@ def wait_flows(count, **words):
         time.sleep(0.01)
 
 
+def spliced(to, name, tag):
+    """A connection whose packets are spliced. On a machine that is busy a way
+    may seem long, and the flow is relayed: then another one."""
+    while True:
+        peer = connect(to).send(hello(name)).expect_backend(tag)
+        port = peer.sock.getsockname()[1]
+        if any(flow["client"].endswith(f":{port}")
+               for flow in flows(phase="spliced")):
+            return peer
+        peer.reset()
+
+
 # ---- ClientHello ------------------------------------------------------------
 
 

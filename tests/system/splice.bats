@@ -232,14 +232,12 @@ unhook() {
 unhooked() {
 	mkfifo "$lab_path/run/unhook"
 	: >"$lab_path/log/unhook.log"
-	lab_start --log unhook.log client python3 -c '
+	SNICTL=$build/snictl lab_start --log unhook.log client python3 -c '
 import os, sys
 sys.path.insert(0, os.environ["PYTHONPATH"])
 from peer import *
-many = [connect(a).send(hello(n)) for n, a in
+many = [spliced(a, n, "one") for n, a in
         (("a.test", "192.0.2.1"), ("six.test", "2001:db8:1::1"))]
-for c in many:
-    c.expect_backend("one")
 print("up", flush=True)
 open("'"$lab_path"'/run/unhook").readline()
 for c in many:
@@ -582,17 +580,7 @@ c.sock.recv(1)
 import os, sys
 sys.path.insert(0, os.environ["PYTHONPATH"])
 from peer import *
-def spliced():
-    # On a machine that is busy a way may seem long.
-    while True:
-        c = connect("192.0.2.1").send(hello("a.test"))
-        c.expect_backend("one")
-        port = c.sock.getsockname()[1]
-        if any(f["client"].endswith(f":{port}") for f in
-               flows(phase="spliced")):
-            return c
-        c.reset()
-idle = [spliced() for i in range(20)]
+idle = [spliced("192.0.2.1", "a.test", "one") for i in range(20)]
 print("idle", flush=True)
 sys.stdin = open("'"$lab_path"'/run/go")
 sys.stdin.readline()

@@ -31,30 +31,32 @@ spliced_are() {
 }
 
 # clients CODE - in the background, with a flow to each name, in the dict c;
-# they are spliced when this returns. go() waits until run/go is written to.
+# they are spliced when this returns. Each go() waits for one from here.
 clients() {
-	mkfifo "$lab_path/run/go"
 	: >"$lab_path/log/clients.log"
-	lab_start --log clients.log client python3 -c '
+	SNICTL=$build/snictl lab_start --log clients.log client python3 -c '
 import os, sys
 sys.path.insert(0, os.environ["PYTHONPATH"])
 from peer import *
+gone = 0
 def go():
-    open("'"$lab_path"'/run/go").readline()
-c = {n: connect("2001:db8:1::1" if "6" in n else "192.0.2.1").send(
-         hello(n + ".test")) for n in ("one", "two", "one6", "two6")}
-for n in c:
-    c[n].expect_backend(n[:3])
+    global gone
+    gone += 1
+    while not os.path.exists("'"$lab_path"'/run/go%d" % gone):
+        time.sleep(0.01)
+c = {n: spliced("2001:db8:1::1" if "6" in n else "192.0.2.1", n + ".test",
+               n[:3]) for n in ("one", "two", "one6", "two6")}
 print("up", flush=True)
 '"$1"'
 print("whole", flush=True)
 '
 	wait_until grep -qx up "$lab_path/log/clients.log"
-	wait_until spliced_are 4
+	spliced_are 4
 }
 
 go() {
-	echo >"$lab_path/run/go"
+	gone=$((${gone:-0} + 1))
+	: >"$lab_path/run/go$gone"
 }
 
 whole() {
@@ -172,4 +174,65 @@ for n in c:
 	whole
 	lab_exec router tc qdisc del dev client clsact
 	pings
+}
+
+# pmtu - what the targets' connections take for the path's.
+pmtu() {
+	lab_exec backend1 ss -Htin state established sport = :443 |
+		grep -o 'pmtu:[0-9]*'
+}
+
+@test "too big: the side that sends hears of it, but nothing that is said blindly" {
+	clients '
+def sum16(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+def too_big(name, off):
+    """Say to the router that what it sends to this flow next is too big."""
+    sock = c[name].sock
+    # TCP_REPAIR tells which number that has.
+    sock.setsockopt(6, 19, 1)
+    sock.setsockopt(6, 20, 1)
+    seq = sock.getsockopt(6, 21) + off & 0xffffffff
+    sock.setsockopt(6, 19, -1)
+    tcp = struct.pack("!HHI", 443, sock.getsockname()[1], seq)
+    if name == "one":
+        ends = socket.inet_aton("192.0.2.1") + socket.inet_aton("192.0.2.10")
+        head = struct.pack("!BBHHHBBH", 0x45, 0, 1500, 1, 0x4000, 64, 6, 0)
+        head = head[:10] + struct.pack("!H", sum16(head + ends)) + ends
+        said = struct.pack("!BBHHH", 3, 4, 0, 0, 1300) + head + tcp
+        said = said[:2] + struct.pack("!H", sum16(said)) + said[4:]
+        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)
+        raw.sendto(said, ("192.0.2.1", 0))
+    else:
+        head = struct.pack("!IHBB", 6 << 28, 1460, 6, 64)
+        for end in "2001:db8:1::1", "2001:db8:1::10":
+            head += socket.inet_pton(socket.AF_INET6, end)
+        # The kernel writes its sum.
+        raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, 58)
+        raw.sendto(struct.pack("!BBHI", 2, 0, 0, 1300) + head + tcp,
+                   ("2001:db8:1::1", 0))
+for n in "one", "one6":
+    for i in range(1, 100):
+        too_big(n, i * 43000000)
+    c[n].exchange(bytes(100000))
+print("blind", flush=True)
+go()
+for n in "one", "one6":
+    too_big(n, 0)
+go()
+for n in "one", "one6":
+    c[n].exchange(bytes(100000))'
+	wait_until grep -qx blind "$lab_path/log/clients.log"
+	assert_equal "$(pmtu)" $'pmtu:1500\npmtu:1500'
+	go
+	wait_until both_are_told
+	go
+	whole
+}
+
+both_are_told() {
+	[[ $(pmtu) == $'pmtu:1300\npmtu:1300' ]]
 }
