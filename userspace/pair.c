@@ -316,35 +316,42 @@ enum pair_status pair_drain(struct pair *pair, unsigned from, void *buffer,
 /*
  * Taking the verdict off a socket has a gap in which the kernel drops what it
  * is just about to judge (sk_psock_verdict_recv() without a program). So let
- * nothing be judged: with a low-water mark as high as the receive buffer
- * allows, what arrives stays in TCP's own queue without a call of
- * sk_data_ready(). But a FIN makes that call in any case, and so do bytes when
- * TCP is short of memory, be it all others' (tcp_epollin_ready()): what comes
- * now is thrown away before TCP sees it, and sent again. That costs the flow
- * some 200 ms, so between hold and let-go there is only what has to be.
+ * nothing be judged: what comes now is thrown away before TCP sees it, and sent
+ * again. That costs the flow some 200 ms, so between hold and let-go there is
+ * only what has to be. What was past the filter already stays in TCP's own
+ * queue, by a low-water mark as high as the receive buffer allows.
+ *
+ * But NO_HOLE: that mark is up only while all is drained. Bytes in the queue
+ * behind passed ones that nobody has read are a hole, at which the kernel stops
+ * when it tidies up a queue that has grown too long (tcp_collapse()).
  */
 static int pair_hold(const struct pair *pair, unsigned side)
 {
-	int half = 0;
+	int fd = pair->fd[side], half = 0, result;
 	socklen_t size = sizeof(half);
 
-	if (getsockopt(pair->fd[side], SOL_SOCKET, SO_RCVBUF, &half, &size))
+	if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &half, &size) ||
+	    setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &pair->sockmap->hold,
+		       sizeof(int)))
 		return -errno;
 	half /= 2;
-	if (setsockopt(pair->fd[side], SOL_SOCKET, SO_RCVLOWAT, &half, size) ||
-	    setsockopt(pair->fd[side], SOL_SOCKET, SO_ATTACH_BPF,
-		       &pair->sockmap->hold, sizeof(int)))
-		return -errno;
-	return 0;
+	result = stream_lock(fd);
+	if (!result && !pair_is_drained(pair, side))
+		result = -EAGAIN;
+	if (!result && setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &half, size))
+		result = -errno;
+	if (!result && !pair_is_drained(pair, side))
+		result = -EAGAIN;
+	return result;
 }
 
 static void pair_let_go(const struct pair *pair, unsigned side)
 {
 	int none = 0, one = 1;
 
+	setsockopt(pair->fd[side], SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
 	setsockopt(pair->fd[side], SOL_SOCKET, SO_DETACH_FILTER, &none,
 		   sizeof(none));
-	setsockopt(pair->fd[side], SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
 }
 
 /* Take a side's verdict off, unless something has been passed after all. */
@@ -353,11 +360,7 @@ static int pair_remove(struct pair *pair, unsigned side)
 	uint32_t index = pair_index(pair, side);
 	int result = pair_hold(pair, side);
 
-	if (!result)
-		result = stream_lock(pair->fd[side]);
 	crash_point("holding");
-	if (!result && !pair_is_drained(pair, side))
-		result = -EAGAIN;
 	if (!result) {
 		bpf_map_delete_elem(pair->sockmap->verdicts, &index);
 		pair->joined[side] = false;

@@ -14,14 +14,16 @@
  *             does the agent write to the sink, or end it.
  * STOPPED     limit == 0, and the source's lock has been had since: the
  *             verdict redirects no more, redirected stands still.
+ * NO_HOLE     Nothing waits in TCP's own receive queue behind passed bytes that
+ *             have not been read.
  *
  * A pair is taken apart when it is STOPPED and ALL_WRITTEN in both directions:
  * one side after the other, when what comes from there is ALL_DRAINED and
  * nothing is being judged; then ALL_JUDGED is checked, and the sockets are
- * ordinary ones again. This comes before anything that a
- * socket does not survive in a sockmap: a socket whose two directions have
- * both ended loses what was passed and not yet read, so an end is never
- * passed on to a socket that is in the maps.
+ * ordinary ones again. This comes before anything that a socket does not
+ * survive in a sockmap: a socket whose two directions have both ended loses
+ * what was passed and not yet read, so an end is never passed on to a socket
+ * that is in the maps.
  */
 #ifndef SNICTL_PAIR_H
 #define SNICTL_PAIR_H
