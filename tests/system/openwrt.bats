@@ -27,6 +27,17 @@ init() {
 		grep "$1.*bpf" /proc/mounts | cut -d " " -f 3' - "$root" "$1"
 }
 
+@test "make STATIC=1 has all functions of libmnl that are called" {
+	local name count=0
+	while read -r name; do
+		grep -q "[ *]$name(" "$top/tools/static/libmnl.c" ||
+			fail "tools/static/libmnl.c has no $name()"
+		count=$((count + 1))
+	done < <(grep -oh '\<mnl_[a-z0-9_]*(' "$top"/userspace/*.c |
+		tr -d '(' | sort -u)
+	((count > 10))
+}
+
 @test "procd is told how to run the agent" {
 	run init start
 	assert_success

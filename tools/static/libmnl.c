@@ -203,6 +203,14 @@ const char *mnl_attr_get_str(const struct nlattr *attribute)
 	return attribute_payload(attribute);
 }
 
+uint32_t mnl_attr_get_u32(const struct nlattr *attribute)
+{
+	uint32_t value;
+
+	memcpy(&value, attribute_payload(attribute), sizeof(value));
+	return value;
+}
+
 static int parse(const char *at, const char *end, mnl_attr_cb_t callback,
 		 void *data)
 {
