@@ -514,7 +514,8 @@ struct abi_pair {
  *             relayed: PROXY headers, heads of requests. From then on as many
  *             are sent as taken.
  * @pair:      of a flow that is in a sockmap, or was.
- * @pipe:      by direction, the inode of the pipe that last held its bytes.
+ * @pipe:      by direction, the inode of the pipe that last held its bytes;
+ *             the kernel gives them 32 bits.
  */
 struct abi_flow_cold {
 	__u32 sequence;
@@ -546,9 +547,9 @@ struct abi_flow_cold {
 	__u8 why;
 	__u8 reserved[3];
 	__u32 splice;
-	__u64 before_sent[2];
-	__u64 before_taken[2];
-	__u64 pipe[2];
+	__u32 before_sent[2];
+	__u32 before_taken[2];
+	__u32 pipe[2];
 	struct abi_pair pair;
 };
 
@@ -835,7 +836,7 @@ _Static_assert(sizeof(struct abi_routes) == 64, "abi_routes");
 _Static_assert(sizeof(struct abi_route_record) == 40, "abi_route_record");
 _Static_assert(sizeof(struct abi_flow_direction) == 64, "abi_flow_direction");
 _Static_assert(sizeof(struct abi_flow_hot) == 128, "abi_flow_hot");
-_Static_assert(sizeof(struct abi_flow_cold) == 560, "abi_flow_cold");
+_Static_assert(sizeof(struct abi_flow_cold) == 536, "abi_flow_cold");
 _Static_assert(sizeof(struct abi_route_stats) == 64, "abi_route_stats");
 _Static_assert(sizeof(struct abi_splice_way) == 80, "abi_splice_way");
 _Static_assert(sizeof(struct abi_splice) == 256, "abi_splice");

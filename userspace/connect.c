@@ -44,8 +44,9 @@ static void connect_record(struct flow *flow, int fd)
 	cold = flow_record_begin(flow);
 	cold->backend_cookie = cookie;
 	cold->backend = *connect_target(flow);
-	cold->before_sent[ABI_FROM_CLIENT] = flow->opening->header_length;
-	cold->before_taken[ABI_FROM_CLIENT] = flow->opening->skip;
+	cold->before_sent[ABI_FROM_CLIENT] =
+		(__u32)flow->opening->header_length;
+	cold->before_taken[ABI_FROM_CLIENT] = (__u32)flow->opening->skip;
 	cold->phase = ABI_PHASE_CONNECT;
 	flow_record_end(flow);
 }

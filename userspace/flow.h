@@ -112,10 +112,10 @@ struct http {
  * @blocked:      by enum abi_direction: the sink took no more, and has not
  *                announced space since.
  * @hung:         by side: the peer's FIN has been announced.
- * @pair:         the two sockets as the sockmap knows them.
+ * @pair:         the two sockets as the sockmap knows them, or NULL.
  * @granted:      bytes of each direction that they may hold there.
  * @datapath:     enum abi_datapath, the one wanted.
- * @broken:       one connection is: pair.broken; the kernel still sends.
+ * @broken:       one connection is: pair->broken; the kernel still sends.
  * @deadline:     the queue that the flow waits in.
  * @error:        of the last target that could not be reached.
  * @limit:        enum abi_limit, where the outcome is "limited".
@@ -138,7 +138,7 @@ struct flow {
 	struct http *http;
 	struct source *source;
 	struct pipe *pipe[2];
-	struct pair pair;
+	struct pair *pair;
 	uint32_t granted;
 	uint32_t splice;
 	uint8_t why;

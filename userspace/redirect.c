@@ -3,6 +3,7 @@
  * it for good before anything that it cannot do. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -75,8 +76,9 @@ static uint32_t redirect_grant(struct agent *agent, uint32_t limit)
 
 void redirect_forget(struct flow *flow)
 {
-	if (pair_is_joined(&flow->pair))
-		pair_forget(&flow->pair);
+	if (flow->pair && pair_is_joined(flow->pair))
+		pair_forget(flow->pair);
+	free(take_pointer(flow->pair));
 	atomic_fetch_sub(&flow->thread->agent->sockmap_given,
 			 2 * (uint64_t)flow->granted);
 	flow->granted = 0;
@@ -128,17 +130,17 @@ static void redirect_watch(struct flow *flow, uint32_t events)
  * What it has passed and nobody has read it has thrown away already. */
 static void redirect_broken(struct flow *flow, unsigned side)
 {
-	flow->pair.broken = (int)side;
+	flow->pair->broken = (int)side;
 	flow->broken = true;
 	flow_phase(flow, ABI_PHASE_RETURN);
-	pair_stop(&flow->pair);
+	pair_stop(flow->pair);
 	redirect_step(flow);
 }
 
 static void redirect_failed(struct flow *flow, int error)
 {
 	if (error == -ECONNRESET)
-		redirect_broken(flow, (unsigned)flow->pair.broken);
+		redirect_broken(flow, (unsigned)flow->pair->broken);
 	else
 		flow_reset(flow, error == -EBADMSG ? "bytes-lost" : "error");
 }
@@ -148,7 +150,7 @@ static void redirect_return(struct flow *flow)
 	int result;
 
 	flow_phase(flow, ABI_PHASE_RETURN);
-	result = pair_stop(&flow->pair);
+	result = pair_stop(flow->pair);
 	if (result) {
 		redirect_failed(flow, result);
 		return;
@@ -182,12 +184,15 @@ static void redirect_leave(struct flow *flow, enum abi_why why)
 	flow_record_end(flow);
 }
 
-static void redirect_pair(struct flow *flow)
+static bool redirect_pair(struct flow *flow)
 {
 	struct agent *agent = flow->thread->agent;
 	struct abi_flow_cold *cold = flow->cold;
 
-	flow->pair = (struct pair){
+	flow->pair = malloc(sizeof(*flow->pair));
+	if (!flow->pair)
+		return false;
+	*flow->pair = (struct pair){
 		.sockmap = agent->sockmap,
 		.slot = (uint32_t)(flow - agent->flows),
 		.fd = {flow->end[0].fd, flow->end[1].fd},
@@ -195,6 +200,7 @@ static void redirect_pair(struct flow *flow)
 		.hot = flow->hot,
 		.record = &cold->pair,
 	};
+	return true;
 }
 
 void redirect_prepare(struct flow *flow)
@@ -205,14 +211,17 @@ void redirect_prepare(struct flow *flow)
 
 	if (!agent->sockmap || flow->datapath != ABI_DATAPATH_SOCKMAP)
 		return;
-	redirect_pair(flow);
+	if (!redirect_pair(flow)) {
+		redirect_leave(flow, ABI_WHY_MEMORY);
+		return;
+	}
 	limit = (uint32_t)setting_get(&agent->store,
 				      ABI_SET_SOCKMAP_LIMIT_BYTES);
 	flow->granted = redirect_grant(agent, limit);
 	flow->cold->pair.granted = flow->granted;
 	if (!flow->granted)
 		why = ABI_WHY_MEMORY;
-	if (pair_bound(&flow->pair, flow->granted ? flow->granted : limit))
+	if (pair_bound(flow->pair, flow->granted ? flow->granted : limit))
 		why = ABI_WHY_REFUSED;
 	if (why != ABI_WHY_NONE)
 		redirect_leave(flow, why);
@@ -223,12 +232,12 @@ void redirect_try(struct flow *flow)
 	struct thread *thread = flow->thread;
 	int result;
 
-	if (!flow->pair.sockmap || flow->datapath != ABI_DATAPATH_SOCKMAP ||
+	if (!flow->pair || flow->datapath != ABI_DATAPATH_SOCKMAP ||
 	    flow->hung[0] || flow->hung[1])
 		return;
-	result = pair_is_ready(&flow->pair);
+	result = pair_is_ready(flow->pair);
 	if (!result)
-		result = pair_join(&flow->pair, flow->granted, thread->index);
+		result = pair_join(flow->pair, flow->granted, thread->index);
 	if (!result) {
 		redirect_record(flow);
 		redirect_watch(flow, EPOLLRDHUP);
@@ -242,7 +251,7 @@ void redirect_try(struct flow *flow)
 	if (result == -EAGAIN)
 		return;
 	redirect_leave(flow, ABI_WHY_REFUSED);
-	if (pair_is_joined(&flow->pair))
+	if (pair_is_joined(flow->pair))
 		redirect_return(flow);
 	else
 		redirect_forget(flow);
@@ -253,8 +262,7 @@ void redirect_try(struct flow *flow)
 static void redirect_look(struct flow *flow)
 {
 	if (flow->cold->phase != ABI_PHASE_KERNEL ||
-	    (pair_is_drained(&flow->pair, 0) &&
-	     pair_is_drained(&flow->pair, 1)))
+	    (pair_is_drained(flow->pair, 0) && pair_is_drained(flow->pair, 1)))
 		return;
 	flow->thread->counters->returns++;
 	redirect_leave(flow, ABI_WHY_READER);
@@ -329,7 +337,7 @@ static enum pair_status redirect_drain(struct flow *flow, unsigned from)
 
 	do {
 		moved = 0;
-		status = pair_drain(&flow->pair, from, flow->thread->buffer,
+		status = pair_drain(flow->pair, from, flow->thread->buffer,
 				    AGENT_BUFFER_BYTES, &moved);
 		redirect_count(flow, from, moved);
 		total += moved;
@@ -348,7 +356,7 @@ static void redirect_watch_out(struct flow *flow, unsigned side)
 
 static void redirect_finish(struct flow *flow)
 {
-	int result = pair_part(&flow->pair);
+	int result = pair_part(flow->pair);
 
 	if (result == -EAGAIN) {
 		flow_again(flow);
@@ -367,9 +375,9 @@ static void redirect_finish(struct flow *flow)
  * any flow. */
 static void redirect_end(struct flow *flow)
 {
-	enum flow_side side = (enum flow_side)flow->pair.broken;
+	enum flow_side side = (enum flow_side)flow->pair->broken;
 
-	if (pair_is_written(&flow->pair, side)) {
+	if (pair_is_written(flow->pair, side)) {
 		flow_phase(flow, ABI_PHASE_RELAY);
 		relay_broken(flow, side);
 		return;
@@ -387,7 +395,7 @@ void redirect_step(struct flow *flow)
 		return;
 	}
 	for (unsigned from = 0; from < 2; from++) {
-		if (!pair_is_written(&flow->pair, from)) {
+		if (!pair_is_written(flow->pair, from)) {
 			waits = true;
 			continue;
 		}
@@ -437,14 +445,15 @@ bool redirect_adopt(struct flow *flow)
 
 	if (!flow->cold->pair.granted)
 		return false;
-	if (!thread->agent->sockmap) {
+	if (!thread->agent->sockmap || !redirect_pair(flow)) {
 		flow_reset(flow, "worker-died");
 		return true;
 	}
-	redirect_pair(flow);
-	result = pair_recover(&flow->pair);
-	if (!result && !pair_is_joined(&flow->pair))
+	result = pair_recover(flow->pair);
+	if (!result && !pair_is_joined(flow->pair)) {
+		redirect_forget(flow);
 		return false;
+	}
 	flow->datapath = ABI_DATAPATH_RELAY;
 	flow_count_again(flow);
 	flow->granted = flow->cold->pair.granted;

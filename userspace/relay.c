@@ -115,7 +115,7 @@ static enum relay_status relay_finish(struct relay *relay)
  * there neither MSG_TRUNC nor splice(2) does what it does with TCP. */
 static bool relay_is_joined(const struct relay *relay)
 {
-	return pair_is_joined(&relay->flow->pair);
+	return relay->flow->pair && pair_is_joined(relay->flow->pair);
 }
 
 /* Take from the source what the sink has got. Should that ever fail, a RST is
@@ -229,7 +229,7 @@ static enum relay_status relay_splice(struct relay *relay)
 				(uint8_t)~FLOW_BULK;
 			return relay_copy(relay);
 		}
-		flow->cold->pipe[relay->direction] = (*pipe)->inode;
+		flow->cold->pipe[relay->direction] = (__u32)(*pipe)->inode;
 	}
 	return (*pipe)->bytes ? relay_empty_pipe(relay, *pipe)
 			      : relay_fill_pipe(relay, *pipe);
@@ -424,8 +424,8 @@ static void relay_measure(struct flow *flow)
 		if (stream_sent(flow->end[!i].fd, &sent, &state) ||
 		    stream_taken(flow->end[i].fd, &taken, &state))
 			continue;
-		cold->before_sent[i] = sent - connected;
-		cold->before_taken[i] = taken;
+		cold->before_sent[i] = (__u32)(sent - connected);
+		cold->before_taken[i] = (__u32)taken;
 	}
 }
 
