@@ -252,7 +252,6 @@ print("whole", flush=True)
 	wait_until grep -qx up "$lab_path/log/unhook.log"
 	wait_until all_spliced_of a.test 1
 	wait_until all_spliced_of six.test 1
-	unhook
 }
 
 # sends_again COUNT - the client has sent so many segments again.
@@ -269,8 +268,12 @@ sends_again() {
 		route add a.test 198.51.100.11:443
 		route add six.test [2001:db8:2::11]:443
 	END
+	local worker
 	unhooked
+	worker=$(worker)
 	stop_agent KILL
+	wait_until nobody_is "$worker"
+	unhook
 	run snictl status
 	assert_output --partial 'programs are missing on'
 	echo >"$lab_path/run/unhook"
@@ -283,6 +286,7 @@ sends_again() {
 
 @test "STACK SILENCE: hooks are taken away: the agent attaches them" {
 	unhooked
+	unhook
 	echo >"$lab_path/run/unhook"
 	wait_until grep -qx whole "$lab_path/log/unhook.log"
 	news | grep 'programs were missing'
