@@ -413,6 +413,17 @@ int join_thread(struct thread *thread)
 /* ---- after a death ---------------------------------------------------------
  */
 
+/* A record that has none has 0 there, and slots keep what was last in them. */
+static bool join_is_of(const struct abi_splice *slot,
+		       const struct abi_flow_cold *cold)
+{
+	const struct abi_splice_way *way = &slot->way[ABI_FROM_BACKEND];
+
+	return way->destination_port_be == cold->peer.port_be &&
+	       !memcmp(way->destination, cold->peer.addr,
+		       sizeof(way->destination));
+}
+
 bool join_is_left(const struct agent *agent, uint32_t index)
 {
 	const struct abi_flow_cold *cold = &agent->store.cold[index];
@@ -422,6 +433,7 @@ bool join_is_left(const struct agent *agent, uint32_t index)
 	return splice && cold->phase != ABI_PHASE_FREE &&
 	       cold->splice < splice->count &&
 	       splice->slots[cold->splice].flow == index &&
+	       join_is_of(&splice->slots[cold->splice], cold) &&
 	       splice_is_left(splice, cold->splice);
 }
 
