@@ -140,8 +140,8 @@ relayed_late() {
 		for c in many:
 		    c.exchange(b"?" * 1000)
 	END
-	# The others have had all of them.
-	assert_equal "$(flow_line 'datapath=splice' | wc -l)" 1024
+	# Not before the others had all of them.
+	(($(counter relayed.no-ports) <= 1100 - 1024))
 }
 
 @test "receive buffers, tiny and huge" {
