@@ -508,7 +508,8 @@ struct abi_pair {
  *             begins, and whether it is a ".domain".
  * @http_status: of the response to a request, 0: none, or no HTTP.
  * @why:       enum abi_why, beside @datapath.
- * @splice:    in the phases ARMED and SPLICED, its index in "splices".
+ * @splice:    one more than its index in "splices", once it was ARMED; 0: it
+ *             never was. The slot may be another flow's by now.
  * @before_sent, @before_taken: by direction, bytes that its sink was sent and
  *             that were taken from its source before the first one that is
  *             relayed: PROXY headers, heads of requests. From then on as many

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "number.h"
@@ -26,6 +27,14 @@ int descriptors_visit(void (*visit)(int fd, void *context), void *context)
 	}
 	closedir(folder);
 	return 0;
+}
+
+int descriptors_option(int fd, int option)
+{
+	int value = 0;
+	socklen_t size = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, option, &value, &size) ? -1 : value;
 }
 
 void descriptors_close_on_exec(void)

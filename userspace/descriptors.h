@@ -13,6 +13,9 @@
  */
 int descriptors_visit(void (*visit)(int fd, void *context), void *context);
 
+/** descriptors_option() - of SOL_SOCKET, an int; -1: @fd has none. */
+int descriptors_option(int fd, int option);
+
 /** descriptors_close_on_exec() - have an exec close all of them. */
 void descriptors_close_on_exec(void);
 

@@ -41,29 +41,21 @@ static struct inherit_list inherit_lists[INHERIT_KINDS];
 
 /* ---- look ---------------------------------------------------------------- */
 
-static int inherit_option(int fd, int option)
-{
-	int value = 0;
-	socklen_t size = sizeof(value);
-
-	return getsockopt(fd, SOL_SOCKET, option, &value, &size) ? -1 : value;
-}
-
 static enum inherit_kind inherit_socket(int fd, uint64_t *ret_number)
 {
 	socklen_t size = sizeof(*ret_number);
-	int family = inherit_option(fd, SO_DOMAIN);
+	int family = descriptors_option(fd, SO_DOMAIN);
 
-	if (family == AF_UNIX && inherit_option(fd, SO_ACCEPTCONN) == 1) {
+	if (family == AF_UNIX && descriptors_option(fd, SO_ACCEPTCONN) == 1) {
 		*ret_number = 0;
 		return INHERIT_CONTROL;
 	}
 	if ((family != AF_INET && family != AF_INET6) ||
-	    inherit_option(fd, SO_TYPE) != SOCK_STREAM ||
+	    descriptors_option(fd, SO_TYPE) != SOCK_STREAM ||
 	    getsockopt(fd, SOL_SOCKET, SO_COOKIE, ret_number, &size))
 		return INHERIT_OTHER;
-	return inherit_option(fd, SO_ACCEPTCONN) == 1 ? INHERIT_LISTENER
-						      : INHERIT_CONNECTION;
+	return descriptors_option(fd, SO_ACCEPTCONN) == 1 ? INHERIT_LISTENER
+							  : INHERIT_CONNECTION;
 }
 
 static enum inherit_kind inherit_kind(int fd, uint64_t *ret_number)

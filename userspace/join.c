@@ -151,7 +151,7 @@ static void join_record(struct flow *flow, uint32_t slot)
 {
 	struct abi_flow_cold *cold = flow_record_begin(flow);
 
-	cold->splice = slot;
+	cold->splice = slot + 1;
 	flow_record_end(flow);
 }
 
@@ -413,34 +413,22 @@ int join_thread(struct thread *thread)
 /* ---- after a death ---------------------------------------------------------
  */
 
-/* A record that has none has 0 there, and slots keep what was last in them. */
-static bool join_is_of(const struct abi_splice *slot,
-		       const struct abi_flow_cold *cold)
-{
-	const struct abi_splice_way *way = &slot->way[ABI_FROM_BACKEND];
-
-	return way->destination_port_be == cold->peer.port_be &&
-	       !memcmp(way->destination, cold->peer.addr,
-		       sizeof(way->destination));
-}
-
 bool join_is_left(const struct agent *agent, uint32_t index)
 {
 	const struct abi_flow_cold *cold = &agent->store.cold[index];
 	const struct splice *splice = agent->splice;
+	uint32_t slot = cold->splice - 1;
 
 	/* The agent may have died before it took note of that. */
 	return splice && cold->phase != ABI_PHASE_FREE &&
-	       cold->splice < splice->count &&
-	       splice->slots[cold->splice].flow == index &&
-	       join_is_of(&splice->slots[cold->splice], cold) &&
-	       splice_is_left(splice, cold->splice);
+	       slot < splice->count && splice->slots[slot].flow == index &&
+	       splice_is_left(splice, slot);
 }
 
 static void join_adopt_one(struct agent *agent, uint32_t index)
 {
 	struct flow *flow = &agent->flows[index];
-	uint32_t slot = agent->store.cold[index].splice;
+	uint32_t slot = agent->store.cold[index].splice - 1;
 	struct thread *thread = &agent->threads[index % agent->thread_count];
 	struct abi_flow_cold *cold;
 

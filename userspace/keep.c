@@ -19,24 +19,16 @@
 #define KEEP_MESSAGE_FDS 253
 #define KEEP_CONNECTIONS "connections"
 
-static int keep_option(int fd, int option)
-{
-	int value = 0;
-	socklen_t size = sizeof(value);
-
-	return getsockopt(fd, SOL_SOCKET, option, &value, &size) ? -1 : value;
-}
-
 static bool keep_is_inet(int fd)
 {
-	int family = keep_option(fd, SO_DOMAIN);
+	int family = descriptors_option(fd, SO_DOMAIN);
 
 	return family == AF_INET || family == AF_INET6;
 }
 
 static bool keep_is_listener(int fd)
 {
-	return keep_option(fd, SO_ACCEPTCONN) == 1 && keep_is_inet(fd);
+	return descriptors_option(fd, SO_ACCEPTCONN) == 1 && keep_is_inet(fd);
 }
 
 /* ---- listeners ----------------------------------------------------------- */
@@ -182,9 +174,9 @@ static bool keep_receive(int socket)
 static void keep_unpack(int fd, void *context)
 {
 	(void)context;
-	if (keep_option(fd, SO_DOMAIN) != AF_UNIX ||
-	    keep_option(fd, SO_TYPE) != SOCK_SEQPACKET ||
-	    keep_option(fd, SO_ACCEPTCONN) == 1)
+	if (descriptors_option(fd, SO_DOMAIN) != AF_UNIX ||
+	    descriptors_option(fd, SO_TYPE) != SOCK_SEQPACKET ||
+	    descriptors_option(fd, SO_ACCEPTCONN) == 1)
 		return;
 	while (keep_receive(fd))
 		continue;

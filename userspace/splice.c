@@ -353,7 +353,7 @@ static bool splice_has_record(const struct splice *splice, uint32_t slot,
 	uint32_t flow = splice->slots[slot].flow;
 
 	return flow < capacity && cold[flow].phase != ABI_PHASE_FREE &&
-	       cold[flow].splice == slot;
+	       cold[flow].splice == slot + 1;
 }
 
 void splice_claim_rest(struct splice *splice, const struct abi_flow_cold *cold,
