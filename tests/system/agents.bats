@@ -4,6 +4,7 @@
 
 # shellcheck disable=SC2154 # set by what is loaded
 load common
+load survival
 
 setup() {
 	lab_up
@@ -21,16 +22,6 @@ refused() {
 	agent_answers
 }
 
-worker_of() {
-	pgrep -P "$1"
-}
-
-# has_worker_but PID - the agent has another, which serves.
-has_worker_but() {
-	[[ $(worker_of "$agent") && $(worker_of "$agent") != "$1" ]] &&
-		agent_answers
-}
-
 @test "an agent that would share something with another is refused" {
 	refused "already runs with the run directory $SNICTL_RUN_DIR" \
 		--state "$other" --bpffs "$other_bpffs"
@@ -42,9 +33,9 @@ has_worker_but() {
 
 @test "it is also when the first one's worker has died" {
 	local worker
-	worker=$(worker_of "$agent")
+	worker=$(worker)
 	kill -KILL "$worker"
-	wait_until has_worker_but "$worker"
+	wait_until next_worker "$worker"
 	refused "works with the maps in $SNICTL_BPFFS" \
 		--state "$other" --run-dir "$other.run"
 	refused "works with the state file $SNICTL_STATE" \

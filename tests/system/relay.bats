@@ -6,6 +6,7 @@
 # shellcheck disable=SC2154 # set by what is loaded
 load common
 load router
+load survival
 
 setup_file() {
 	file_lab --backends 3
@@ -197,23 +198,11 @@ serves() {
 	exits 0
 }
 
-# descriptors PID - how many; of either process, they share them.
-descriptors() {
-	find "/proc/$1/fd" -type l | wc -l
-}
-
-# next_worker PID - that is no longer the worker; prints who is.
-next_worker() {
-	local worker
-	worker=$(pgrep -P "$agent") && [[ $worker != "$1" ]] && agent_answers &&
-		echo "$worker"
-}
-
 @test "the worker dies: who connects meanwhile waits, and is served" {
 	local worker before
 	own_agent
 	serves
-	before=$(descriptors "$agent")
+	before=$(descriptors)
 	worker=$(pgrep -P "$agent")
 	for _ in 1 2 3 4; do
 		kill -STOP "$worker"
@@ -228,7 +217,7 @@ next_worker() {
 		wait_until next_worker "$worker"
 		worker=$(pgrep -P "$agent")
 	done
-	wait_until test "$(descriptors "$agent")" = "$before"
+	wait_until test "$(descriptors)" = "$before"
 	serves
 }
 

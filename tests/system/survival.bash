@@ -7,6 +7,11 @@ worker() {
 	pgrep -P "$agent"
 }
 
+# descriptors - how many; of either process, they share them.
+descriptors() {
+	find "/proc/$agent/fd" -type l | wc -l
+}
+
 # next_worker PID - another than that one serves.
 next_worker() {
 	local now

@@ -6,18 +6,16 @@
 load common
 load cli
 load router
+load survival
 
 # Each test has an agent of its own, which it upgrades.
 setup() {
 	export PYTHONPATH=$BATS_TEST_DIRNAME PYTHONDONTWRITEBYTECODE=1
 	lab_up --backends 2
 	start_peer backend1 one
-	installed=$lab_path/snictld
+	snictld=$lab_path/snictld
 	install_program "$build/snictld"
-	export agent_log=$lab_path/log/agent.log
-	lab_start --log agent.log router "$installed" --datapath splice
-	agent=$started
-	wait_until agent_answers
+	start_agent --datapath splice
 	routes <<-'END'
 		route add a.test 198.51.100.11:443
 		route add relay.test 198.51.100.12:443 --datapath relay
@@ -26,17 +24,11 @@ setup() {
 	END
 }
 
-# install_program FILE - as packages do it, by a rename.
-install_program() {
-	cp "$1" "$installed.new"
-	mv "$installed.new" "$installed"
-}
-
 # install_script - standard input.
 install_script() {
-	cat >"$installed.new"
-	chmod +x "$installed.new"
-	mv "$installed.new" "$installed"
+	cat >"$snictld.new"
+	chmod +x "$snictld.new"
+	mv "$snictld.new" "$snictld"
 }
 
 version() {
@@ -45,10 +37,6 @@ version() {
 
 serves() {
 	client <<<'connect("192.0.2.1").send(hello("a.test")).expect_backend("one")'
-}
-
-descriptors() {
-	find "/proc/$agent/fd" -type l | wc -l
 }
 
 descriptors_are() {
@@ -169,7 +157,7 @@ asks() {
 }
 
 @test "what is installed cannot start: the old version goes on" {
-	rm "$installed"
+	rm "$snictld"
 	stays 'No such file or directory'
 	install_script <<<'no program'
 	stays 'Exec format error'
@@ -230,7 +218,7 @@ asks() {
 		exec -a "\$0" "$build/next/snictld" "\$@"
 	END
 	snictl upgrade >"$lab_path/log/first.log" 2>&1 &
-	wait_until pgrep -f "$installed --check"
+	wait_until pgrep -f "$snictld --check"
 	run -1 snictl upgrade
 	assert_output --partial 'an upgrade is under way'
 	kill -TERM "$agent"
@@ -281,7 +269,7 @@ while True:
 	wait_until test -S "$lab_path/notify"
 	stop_agent
 	lab_start --log agent.log router \
-		env NOTIFY_SOCKET="$lab_path/notify" "$installed"
+		env NOTIFY_SOCKET="$lab_path/notify" "$snictld"
 	wait_until grep -q READY=1 "$lab_path/log/manager.log"
 	grep 'FDSTORE=1 FDNAME=listener-[0-9]* FDPOLL=0' \
 		"$lab_path/log/manager.log"
