@@ -13,6 +13,7 @@
 #include "abi.h"
 #include "splice_kernel.h"
 #include "splice_maps.h"
+#include "splice_news.h"
 #include "splice_packet.h"
 
 #define IFF_LOOPBACK 8

@@ -13,6 +13,7 @@
 #include <bpf/bpf_helpers.h>
 #include "abi.h"
 #include "splice_maps.h"
+#include "splice_news.h"
 #include "splice_options.h"
 #include "splice_packet.h"
 

@@ -40,27 +40,4 @@ struct {
 	__type(value, __u64);
 } splice_ports SEC(".maps");
 
-/* A ring a thread of the agent, of splices that have stepped on. A hint: the
- * agent looks at the splice, and looks anyway from time to time. */
-struct ring {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 65536);
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, ABI_THREADS_MAX);
-	__type(key, __u32);
-	__array(values, struct ring);
-} splice_rings SEC(".maps");
-
-static inline void tell(const struct abi_splice *splice, __u32 index)
-{
-	__u32 thread = splice->thread;
-	void *ring = bpf_map_lookup_elem(&splice_rings, &thread);
-
-	if (ring)
-		bpf_ringbuf_output(ring, &index, sizeof(index), 0);
-}
-
 #endif

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "adopt.h"
+#include "cleanup.h"
 #include "flow.h"
 #include "listen.h"
 
@@ -176,6 +177,8 @@ static int thread_timeout_ms(const struct thread *thread)
 		if (first && (!due || flow_deadline_ns(first) < due))
 			due = flow_deadline_ns(first);
 	}
+	if (thread->hear_ns && (!due || thread->hear_ns < due))
+		due = thread->hear_ns;
 	/* Lines that standard error did not take. */
 	if (thread->log.length &&
 	    (!due || due > thread->now_ns + AGENT_LOG_RETRY_NS))
@@ -249,6 +252,7 @@ static void *thread_main(void *argument)
 		}
 		thread_go_on(thread);
 		thread_expire(thread);
+		join_hear(thread);
 		join_keep(thread);
 		log_flush(&thread->log);
 		accounts_flush(&thread->accounts, &thread->agent->store);
@@ -397,6 +401,8 @@ void agent_stop(struct agent *agent)
 		route_table_close(&thread->routes);
 		close(thread->epoll);
 		close(thread->wake.fd);
+		cleanup_fd(&thread->route_sockets[0]);
+		cleanup_fd(&thread->route_sockets[1]);
 		free(thread->buffer);
 		free(thread->message);
 	}

@@ -41,7 +41,10 @@ struct watch {
  * @news:     the sockmap's ring for this thread, fd -1: none.
  * @news_lost: sockmap_lost() when last looked at.
  * @splice_news: likewise the ring of the splices.
+ * @hear_ns:  when to look there again without being woken; 0: not.
  * @keep_ns:  when to ask spliced flows' sides whether they are there.
+ * @route_sockets: for IPv4 and IPv6, to learn by which address of this host a
+ *            target is reached; -1: not made yet.
  * @again:    flows whose bytes did not fit into one turn.
  * @ended:    flows whose slots are given back when the turn is over.
  * @paused_until_ns: no accepting before; 0: accepting.
@@ -55,6 +58,8 @@ struct thread {
 	struct watch news;
 	uint64_t news_lost;
 	struct watch splice_news;
+	uint64_t hear_ns;
+	int route_sockets[2];
 	uint64_t keep_ns;
 	uint64_t now_ns;
 	struct deadlines deadlines;

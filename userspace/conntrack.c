@@ -2,20 +2,50 @@
 #include "conntrack.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
+#include "cleanup.h"
 
 #define MESSAGE_BYTES 256
 
-int conntrack_open(void)
+void conntrack_open(struct conntrack *conntrack)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
 			NETLINK_NETFILTER);
 
-	return fd < 0 ? -errno : fd;
+	conntrack->netlink = fd < 0 ? -errno : fd;
+	conntrack->count = -1;
+	conntrack_look(conntrack);
+}
+
+void conntrack_close(struct conntrack *conntrack)
+{
+	cleanup_fd(&conntrack->netlink);
+	cleanup_fd(&conntrack->count);
+}
+
+void conntrack_look(struct conntrack *conntrack)
+{
+	if (conntrack->count < 0)
+		conntrack->count = open("/proc/sys/net/netfilter/"
+					"nf_conntrack_count",
+					O_RDONLY | O_CLOEXEC);
+}
+
+/* Its netlink is asked only where it has something: both questions of a flow
+ * cost 7 us, this one 1. */
+bool conntrack_is_empty(const struct conntrack *conntrack)
+{
+	char text[2] = "";
+
+	return conntrack->count < 0 ||
+	       (pread(conntrack->count, text, sizeof(text), 0) == 2 &&
+		text[0] == '0');
 }
 
 static void put_addresses(struct nlmsghdr *header,
@@ -44,9 +74,11 @@ static void put_ports(struct nlmsghdr *header, const struct abi_endpoint *from,
 	mnl_attr_nest_end(header, ports);
 }
 
-void conntrack_forget(int fd, const struct abi_endpoint *from,
+void conntrack_forget(const struct conntrack *conntrack,
+		      const struct abi_endpoint *from,
 		      const struct abi_endpoint *to)
 {
+	int fd = conntrack->netlink;
 	char buffer[MESSAGE_BYTES] __attribute__((aligned(NLMSG_ALIGNTO)));
 	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
 	struct nfgenmsg *message;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "ban.h"
 #include "cleanup.h"
+#include "conntrack.h"
 #include "edge.h"
 #include "edge_hook.h"
 #include "splice.h"
@@ -145,6 +146,7 @@ static void sync_splice(struct edge_watch *watch, struct agent *agent)
 
 	if (!agent->splice)
 		return;
+	conntrack_look(&agent->splice->conntrack);
 	count = splice_sync(agent->splice, &agent->store, &error);
 	if (count > 0)
 		log_say(LOG_LEVEL_NOTICE,

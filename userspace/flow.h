@@ -416,6 +416,9 @@ void join_adopt(struct agent *agent);
 /** join_recheck() - news may have been lost: look what has become of it. */
 void join_recheck(struct flow *flow);
 
+/** join_hear() - in each turn: what the programs have done. */
+void join_hear(struct thread *thread);
+
 /** join_keep() - ask silent sides of spliced flows (join_keep.c). */
 void join_keep(struct thread *thread);
 

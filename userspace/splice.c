@@ -249,11 +249,18 @@ int splice_ring(const struct splice *splice, unsigned thread)
 	return splice->ring_fd[thread];
 }
 
-void splice_news(struct splice *splice, unsigned thread,
+bool splice_news(struct splice *splice, unsigned thread,
 		 void (*each)(void *context, uint32_t slot), void *context)
 {
 	splice_reader = (struct splice_reader){each, context};
-	ring_buffer__consume(splice->rings[thread]);
+	return ring_buffer__consume(splice->rings[thread]) > 0;
+}
+
+void splice_come(const struct splice *splice, unsigned thread, bool comes)
+{
+	splice->bpf->bss->comes[thread] = comes;
+	/* What a program tells without waking is seen by the next look. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 /* ---- open -----------------------------------------------------------------
@@ -267,8 +274,11 @@ static int splice_reuse(const struct store *store, struct bpf_object *object)
 	bpf_object__for_each_map(map, object)
 	{
 		AUTO_FD pinned = -1;
-		int result = store_get(store, bpf_map__name(map), &pinned);
+		int result;
 
+		if (bpf_map__is_internal(map))
+			continue;
+		result = store_get(store, bpf_map__name(map), &pinned);
 		if (result == -ENOENT)
 			continue;
 		if (!result)
@@ -286,8 +296,11 @@ static int splice_pin(const struct store *store, struct bpf_object *object)
 	bpf_object__for_each_map(map, object)
 	{
 		AUTO_FD pinned = -1;
-		int result = store_get(store, bpf_map__name(map), &pinned);
+		int result;
 
+		if (bpf_map__is_internal(map))
+			continue;
+		result = store_get(store, bpf_map__name(map), &pinned);
 		if (result == -ENOENT)
 			result = store_pin(store, bpf_map__fd(map),
 					   bpf_map__name(map));
@@ -419,7 +432,7 @@ int splice_open(const struct store *store, unsigned threads,
 	if (!splice)
 		return error_set(error, EXIT_FAILED, ENOMEM, "out of memory");
 	splice->threads = threads;
-	splice->conntrack = conntrack_open();
+	conntrack_open(&splice->conntrack);
 	pthread_mutex_init(&splice->lock, NULL);
 	for (unsigned i = 0; i < threads; i++)
 		splice->ring_fd[i] = -1;
@@ -462,7 +475,7 @@ void splice_close(struct splice *splice)
 		ring_buffer__free(splice->rings[i]);
 		cleanup_fd(&splice->ring_fd[i]);
 	}
-	cleanup_fd(&splice->conntrack);
+	conntrack_close(&splice->conntrack);
 	free(splice->free.row);
 	free(splice->resting.row);
 	free(splice->heard);

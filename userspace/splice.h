@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "conntrack.h"
 #include "store.h"
 
 struct ring_buffer;
@@ -47,7 +48,6 @@ struct splice_heard {
  * struct splice - one loaded object; its maps and links are pinned.
  * @slots:   @count of them, memory-mapped; slot n has port @first_port + n.
  * @ports:   memory-mapped; a bit for each local port that tuples may have.
- * @conntrack: to its netlink, or -errno.
  * @guard:   0, or -errno: there is none, see splice_guard.h.
  * @heard:   beside @slots: when something came from their flows' sides.
  * @free:    slots that no program can see any more.
@@ -57,7 +57,7 @@ struct splice {
 	struct splice_bpf *bpf;
 	int tuples;
 	int rings_map;
-	int conntrack;
+	struct conntrack conntrack;
 	int guard;
 	struct abi_splice *slots;
 	struct splice_heard *heard;
@@ -170,8 +170,17 @@ unsigned splice_keep(struct splice *splice, uint32_t index,
 /** splice_ring() - a descriptor that is readable while a thread has news. */
 int splice_ring(const struct splice *splice, unsigned thread);
 
-/** splice_news() - take a thread's news; @each gets the slot of each. */
-void splice_news(struct splice *splice, unsigned thread,
+/**
+ * splice_news() - take a thread's news; @each gets the slot of each.
+ * Return: there were some.
+ */
+bool splice_news(struct splice *splice, unsigned thread,
 		 void (*each)(void *context, uint32_t slot), void *context);
+
+/**
+ * splice_come() - whether a thread takes its news by itself, soon: then only
+ * those that are urgent make its ring readable.
+ */
+void splice_come(const struct splice *splice, unsigned thread, bool comes);
 
 #endif

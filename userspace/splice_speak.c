@@ -111,5 +111,5 @@ void splice_ask(const struct splice *splice, uint32_t index,
 	/* At the end of TCP_REPAIR the stack sends what asks for a window. */
 	set(fd, TCP_REPAIR, TCP_REPAIR_OFF);
 	set(fd, TCP_REPAIR, TCP_REPAIR_ON);
-	conntrack_forget(splice->conntrack, &ours, &theirs);
+	conntrack_forget(&splice->conntrack, &ours, &theirs);
 }

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the programs tell the agent. */
+#ifndef SNICTL_SPLICE_NEWS_H
+#define SNICTL_SPLICE_NEWS_H
+
+#include <linux/bpf.h>
+#include <stdbool.h>
+#include <bpf/bpf_helpers.h>
+#include "abi.h"
+
+/* A ring a thread of the agent, of splices that have stepped on. A hint: the
+ * agent looks at the splice, and looks anyway from time to time. */
+struct ring {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 65536);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, ABI_THREADS_MAX);
+	__type(key, __u32);
+	__array(values, struct ring);
+} splice_rings SEC(".maps");
+
+/* By thread: it comes and looks by itself, soon. The first event wakes it; to
+ * be woken by each would cost more than what it has to do then. */
+volatile __u8 comes[ABI_THREADS_MAX];
+
+static inline void tell(const struct abi_splice *splice, __u32 index)
+{
+	__u32 thread = splice->thread;
+	void *ring = bpf_map_lookup_elem(&splice_rings, &thread);
+	bool waits;
+
+	if (!ring || thread >= ABI_THREADS_MAX)
+		return;
+	/* Bytes of a flow that goes on by the relay are waiting. */
+	waits = comes[thread] && splice->state != ABI_SPLICE_ABORTED;
+	bpf_ringbuf_output(ring, &index, sizeof(index),
+			   waits ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP);
+}
+
+#endif
