@@ -4,62 +4,17 @@
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import threading
 import time
-from dataclasses import dataclass, field
-from typing import Callable
 
 import lab as labs
 import load
 import machine
+import parked
 import tls
 import web
-from contenders import Running, nofile
-
-MORE, LESS = "more", "less"
-
-
-@dataclass(frozen=True)
-class Metric:
-    key: str
-    title: str
-    unit: str
-    better: str
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A measure and its variants.
-
-    sample(lab, running, variant, seconds) returns figures: elapsed_s, cpu_s,
-    proxy_s, foreign, failures, and "metrics" by their keys. A measure that
-    needs a fresh process is `fresh`; one that starts it itself, `starts`.
-    """
-
-    name: str
-    title: str
-    metrics: tuple
-    variants: tuple
-    sample: Callable
-    topologies: tuple = ("routed",)
-    quick: tuple = ()  # variants of the quick run
-    basics: tuple = ()  # those that all take part in; (): all variants
-    elsewhere: tuple = ()  # variants on the other topologies
-    takes_part: Callable = lambda contender: True
-    fresh: bool = False
-    starts: bool = False
-    seconds: float = 1.0  # of a sample, times the run's own factor
-    rounds: int = 0  # at most; 0: as the run says
-    claim: bool = True  # False: reported, nothing is claimed from it
-    alone: bool = True  # False: foreign load does not matter
-
-
-def finish(figures, **metrics):
-    figures["metrics"] = metrics
-    return figures
-
+from measure import LESS, MORE, Measure, Metric, finish
 
 # ---- bulk -------------------------------------------------------------------
 
@@ -244,130 +199,6 @@ def sample_flood(lab, running, variant, seconds):
     )
 
 
-# ---- memory -----------------------------------------------------------------
-
-# Descriptors that are not flows': pipes are the most of them.
-SPARE = 1600
-
-
-def idle_flows():
-    return min(10000, (nofile() - SPARE) // 2)
-
-
-# Nothing moves while memory is looked at.
-PARKED_PATIENCE = ("--timeout", "60")
-
-
-def flows_for(running, wanted):
-    return min(wanted, running.contender.most_flows)
-
-
-def memory_now(pids):
-    info = machine.meminfo()
-    return {
-        "process": machine.private_bytes(pids),
-        "slab": info["Slab"],
-        "available": info["MemAvailable"],
-    }
-
-
-def settled_memory(pids, seconds=10.0):
-    """Memory once it changes no more: sender and receiver have filled what
-    there is to fill."""
-    last = memory_now(pids)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        time.sleep(0.5)
-        now = memory_now(pids)
-        if abs(now["available"] - last["available"]) < 1 << 20:
-            return now
-        last = now
-    return last
-
-
-def parked(lab, running, words, count):
-    """Memory before and while @count flows stand still."""
-    serving = load.server(lab, running.contender.proxy, PARKED_PATIENCE)
-    argv = load.client_argv(
-        running.address(),
-        [*words, "--connections", count, "--concurrency", count, "--ready-fd", 1],
-        patience=PARKED_PATIENCE,
-    )
-    before = memory_now(running.pids())
-    client = lab.popen(
-        "client", argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    try:
-        load.wait_for_word(client, "parked")
-        during = settled_memory(running.pids())
-        client.send_signal(signal.SIGUSR1)
-        output, errors = client.communicate(timeout=load.PATIENCE_S)
-    finally:
-        labs.end(client)
-        served_output, served_errors = labs.end(serving)
-    sent, served = load.parse_report(output), load.parse_report(served_output)
-    if not sent or not served:
-        raise load.LoadFailed((errors + served_errors).strip()[:300])
-    return {
-        "elapsed_s": sent["seconds"],
-        "cpu_s": 0.0,
-        "proxy_s": 0.0,
-        "foreign": 0.0,
-        "client": sent,
-        "server": served,
-        "failures": load.failures(sent, served),
-        "complaint": (errors + served_errors).strip()[:300],
-        "flows": count,
-        "before_bytes": before["process"],
-        "process_bytes": during["process"] - before["process"],
-        "slab_bytes": during["slab"] - before["slab"],
-        "available_bytes": before["available"] - during["available"],
-    }
-
-
-IDLE_METRICS = (
-    Metric("process_b", "memory of the process, growth", "bytes/flow", LESS),
-    Metric("whole_b", "with its share of what it had before", "bytes/flow", LESS),
-    Metric("kernel_b", "memory of the kernel, all hosts", "bytes/flow", LESS),
-)
-
-
-def sample_idle(lab, running, variant, _seconds):
-    """Flows that have exchanged one message and wait. The kernel's part holds
-    the sockets of client and backend too: forwarding shows how much that is.
-    What a process had before, mapped BPF maps among it, is shared by the
-    flows that it has room for; by those that there are where it has no such
-    number."""
-    count = flows_for(running, idle_flows() if variant == "most" else int(variant))
-    words = ["--shape", "idle", "--message", 1]
-    figures = parked(lab, running, words, count)
-    return finish(
-        figures,
-        process_b=figures["process_bytes"] / count,
-        whole_b=figures["process_bytes"] / count
-        + figures["before_bytes"] / (running.capacity() or count),
-        kernel_b=figures["slab_bytes"] / count,
-    )
-
-
-STALLED_METRICS = (
-    Metric("total_kib", "memory of everything", "KiB/flow", LESS),
-    Metric("process_kib", "memory of the process", "KiB/flow", LESS),
-)
-
-
-def sample_stalled(lab, running, variant, _seconds):
-    """Readers that stop at 4 MiB of 16, with a sender at full speed behind."""
-    count = flows_for(running, int(variant))
-    words = ["--shape", "client-stall", "--stall", "signal", "--size", 16 << 20]
-    figures = parked(lab, running, words, count)
-    return finish(
-        figures,
-        total_kib=figures["available_bytes"] / count / 1024,
-        process_kib=figures["process_bytes"] / count / 1024,
-    )
-
-
 # ---- start ------------------------------------------------------------------
 
 START_METRICS = (Metric("start_ms", "until it listens", "ms", LESS),)
@@ -514,18 +345,28 @@ MEASURES = [
     Measure(
         "idle",
         "Memory of an idle flow",
-        IDLE_METRICS,
+        parked.IDLE_METRICS,
         ("most",),
-        sample_idle,
+        parked.sample_idle,
         fresh=True,
         rounds=1,
     ),
     Measure(
         "stalled",
         "Memory behind 100 stalled readers",
-        STALLED_METRICS,
+        parked.STALLED_METRICS,
         ("100",),
-        sample_stalled,
+        parked.sample_stalled,
+        fresh=True,
+        rounds=1,
+    ),
+    Measure(
+        "recover",
+        "The worker dies",
+        parked.RECOVER_METRICS,
+        ("killed", "undisturbed"),
+        parked.sample_recover,
+        takes_part=lambda contender: contender.ours,
         fresh=True,
         rounds=1,
     ),

@@ -10,6 +10,7 @@ import alone
 import contenders as table
 import measures as measuring
 import ratios
+from parked import idle_flows
 
 REFERENCE = "forward"
 PEERS = ("haproxy", "haproxy-splice", "nginx", "sniproxy", "sslh")
@@ -122,7 +123,7 @@ def measure_title(case):
     variant = f", {case[2]}" if len(measure.variants + measure.elsewhere) > 1 else ""
     claim = "" if measure.claim else " (reported, nothing is claimed from it)"
     if case[2] == "most":
-        variant = f", {measuring.idle_flows():,} of them (what the descriptors allow)"
+        variant = f", {idle_flows():,} of them (what the descriptors allow)"
     return f"{measure.title}{variant}{place}{claim}"
 
 
