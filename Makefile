@@ -221,7 +221,7 @@ test-vm: ## pairs, agent and traffic on other kernels, in emulated machines
 	tools/install-deps build static test vm
 	BUILD=$(BUILD) tests/run vm
 
-soak: tests ## 300,000 connections, stalled readers, 300 deaths: an hour
+soak: tests ## 500,000 connections, stalled readers, 300 deaths: an hour
 	BUILD=$(BUILD) DEATHS=100 PATIENCE=60 bats --tap tests/system/survives-*.bats
 	BUILD=$(BUILD) bats --tap tests/soak
 

@@ -28,7 +28,7 @@ soak() {
 	jq -e --argjson count "$CONNECTIONS" \
 		'.failed == 0 and .completed == $count' <<<"$output"
 	traffic_check backend2
-	snictl stats | sed -n 's/^\(data\|returns\)/# &/p' >&3
+	snictl stats | sed -n 's/^\(data\|returns\|relayed\)/# &/p' >&3
 }
 
 @test "relay: every shape" {
@@ -43,6 +43,41 @@ soak() {
 @test "sockmap: every shape, there and back" {
 	soak sockmap 4096
 	(($(counter returns) > CONNECTIONS / 20))
+}
+
+@test "splice: every shape" {
+	soak splice 2097152
+	# Half of the clients have IPv6, the target has not.
+	(($(counter datapaths.splice) > CONNECTIONS / 10))
+}
+
+# eager TO NAME - clients that send more 0-3 ms behind the hello, half of all.
+eager() {
+	TRAFFIC_TIMEOUT=7200 run -0 --separate-stderr traffic_connect \
+		--to "$1" --name "$2" --shape eager --size 0-3000 \
+		--connections $((CONNECTIONS / 2)) --concurrency 20 \
+		--seed "$SEED"
+	jq -e --argjson count "$CONNECTIONS" \
+		'.failed == 0 and .completed * 2 == $count' <<<"$output"
+}
+
+@test "splice: NOTHING ACKED AND MISSING" {
+	lab_up --backends 2
+	start_agent --datapath splice
+	routes <<-'END'
+		set log off
+		route add four.test 198.51.100.12:443
+		route add six.test [2001:db8:2::12]:443
+	END
+	traffic_serve backend2
+	printf '# seed %s\n' "$SEED" >&3
+	eager "$router4:443" four.test
+	eager "[$router6]:443" six.test
+	traffic_check backend2
+	snictl stats | sed -n 's/^\(data\|relayed\)/# &/p' >&3
+	# The flip that sees more bytes, and the one that does not.
+	(($(counter datapaths.splice) > CONNECTIONS / 10))
+	(($(counter relayed.eager) > 0))
 }
 
 @test "sockmap: 1,000 readers that stop for a minute" {
