@@ -219,6 +219,12 @@ static void open_listeners(struct loop *loop, int *listeners)
 		if (end->ss_family == AF_INET6)
 			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one,
 				   sizeof(one));
+		/* Any that the kernel has, where we may administrate it. */
+		if (options->congestion &&
+		    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION,
+			       options->congestion,
+			       (socklen_t)strlen(options->congestion)))
+			die(options->congestion);
 		event.data.ptr = &listeners[i];
 		listeners[i] = fd;
 		if (fd < 0 ||

@@ -49,6 +49,7 @@ static const char usage_text[] =
 	"  --any-source      the addresses in it are not compared\n"
 	"  --expect-name LIST  any other server name is a failure\n"
 	"  --connections N   end after so many (at SIGTERM)\n"
+	"  --congestion NAME congestion control (the network namespace's)\n"
 	"both\n"
 	"  --ready-fd N      where to write `ready` or `parked` (1, connect: 2)\n"
 	"  --greeting N      the server sends so many bytes at once (0)\n"
@@ -265,6 +266,9 @@ static void parse_ends(struct options *options, char which, char *value)
 	case 'b':
 		endpoint(value, false, &options->bind_to);
 		break;
+	case 'a':
+		options->congestion = value;
+		break;
 	case 'g':
 		options->greeting = (uint32_t)number(value, PATTERN_BLOCK);
 		break;
@@ -314,6 +318,7 @@ static const struct option serve_options[] = {
 	{"any-source", no_argument, NULL, 'Y'},
 	{"expect-name", required_argument, NULL, 'N'},
 	{"connections", required_argument, NULL, 'n'},
+	{"congestion", required_argument, NULL, 'a'},
 	{"greeting", required_argument, NULL, 'g'},
 	{"timeout", required_argument, NULL, 'o'},
 	{"ready-fd", required_argument, NULL, 'r'},

@@ -240,6 +240,7 @@ struct options {
 	bool name_last;
 	int proxy_version; /* expected, or to be sent; 0: none */
 	bool any_source;
+	const char *congestion; /* NULL: the network namespace's */
 	struct place proxy_source;
 	struct place proxy_destination;
 	int ready_fd;

@@ -244,6 +244,12 @@ class Running:
             return 0
         return json.loads(self.snictl("status", "--json"))["flows"]["capacity"]
 
+    def spliced(self):
+        """Flows, since it has started."""
+        if not self.contender.ours:
+            return 0
+        return json.loads(self.snictl("stats", "--json"))["datapaths"]["splice"]
+
     def _check_datapath(self):
         """Where a data path is off, flows go by another one: not what the row
         is named after."""
@@ -298,6 +304,11 @@ class Running:
             f"--run-dir={run}",
             f"--state={run}/state",
         ]
+
+    def pins(self):
+        """The folder of ours in the bpffs: one version is there."""
+        bpffs = f"{self.lab.path}/bpf/{self.contender.name}"
+        return f"{bpffs}/{os.listdir(bpffs)[0]}"
 
     def snictl(self, *words, timeout=120):
         return self.lab.run(

@@ -29,10 +29,11 @@ def parse_report(text):
         return None
 
 
-def server(lab, proxy, patience=PATIENCE):
+def server(lab, proxy, patience=PATIENCE, more=()):
     """A server on the backend that checks PROXY header, name and bytes."""
     argv = [TRAFFIC, "serve", "--listen", f"0.0.0.0:{BACKEND_PORTS[proxy]}"]
-    argv += ["--expect-name", NAME, "--expect-proxy", proxy, *patience]
+    argv += ["--expect-name", NAME, "--expect-proxy", proxy]
+    argv += [*patience, *more]
     process = lab.popen(
         lab.server, argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -54,13 +55,13 @@ def wait_for_word(process, word, seconds=30):
         raise LoadFailed(f'"{line}" instead of "{word}": {errors.strip()[:300]}')
 
 
-def exchange(lab, running, words):
+def exchange(lab, running, words, server_words=()):
     """One client against a contender. Return: figures of machine and load.
 
     The server is a new one, so that its figures are of this exchange alone;
     it starts before and ends after what is measured.
     """
-    serving = server(lab, running.contender.proxy)
+    serving = server(lab, running.contender.proxy, more=server_words)
     meter = Meter(lab.sessions, running.pids())
     try:
         meter.start()

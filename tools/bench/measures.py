@@ -12,6 +12,7 @@ import lab as labs
 import load
 import machine
 import parked
+import pinned
 import tls
 import web
 from measure import LESS, MORE, Measure, Metric, finish
@@ -145,16 +146,53 @@ def sample_latency(lab, running, variant, seconds):
 FAR_METRICS = (Metric("ms", "20 MB, until the last byte", "ms", LESS),)
 
 
+@contextlib.contextmanager
+def sysctl(lab, host, name, value):
+    before = lab.run(host, "sysctl", "-n", name).strip()
+    lab.run(host, "sysctl", "-qw", f"{name}={value}")
+    try:
+        yield
+    finally:
+        lab.run(host, "sysctl", "-qw", f"{name}={before}")
+
+
+@contextlib.contextmanager
+def lost_flight(lab):
+    """The first ten segments of data (RFC 6928) do not reach the client."""
+    rule = "ip protocol tcp meta length > 1000 quota until 15000 bytes counter drop"
+    hook = "type filter hook prerouting priority -400;"
+    lab.run("client", "nft", f"table ip flight {{ chain c {{ {hook} {rule}; }}; }}")
+    try:
+        yield
+        listed = lab.run("client", "nft", "list", "table", "ip", "flight")
+        if "packets 10 bytes" not in listed:
+            raise load.LoadFailed(f"not ten segments were lost: {listed}")
+    finally:
+        lab.run("client", "nft", "delete", "table", "ip", "flight")
+
+
+FAR_CONDITIONS = {
+    "": lambda lab: contextlib.nullcontext(),
+    # Of the client, so of both connections.
+    "bare": lambda lab: sysctl(lab, "client", "net.ipv4.tcp_timestamps", 0),
+    "cookies": lambda lab: sysctl(lab, "backend1", "net.ipv4.tcp_syncookies", 2),
+    "lost": lost_flight,
+}
+CONTROLS = ("bbr", "cubic", "reno")
+
+
 def sample_far(lab, running, variant, _seconds):
     """One download over a path of 20 ms, by the backend's own congestion
-    control: a router must not stand between it and what it measures."""
-    if not lab.try_congestion("backend1", variant):
-        raise load.LoadFailed("namespaces may not have this congestion control")
-    try:
-        words = ["--shape", "down", "--size", 20 * 1000 * 1000]
-        figures = load.exchange(lab, running, words)
-    finally:
-        lab.try_congestion("backend1", lab.congestion)
+    control: a router must not stand between it and what it measures. Nothing
+    is remembered of the path from one to the next."""
+    control, _, condition = variant.partition("-")
+    words = ["--shape", "down", "--size", 20 * 1000 * 1000]
+    forget = sysctl(lab, "backend1", "net.ipv4.tcp_no_metrics_save", 1)
+    spliced = running.spliced() + 1
+    with forget, FAR_CONDITIONS[condition](lab):
+        figures = load.exchange(lab, running, words, ["--congestion", control])
+    if running.contender.datapath == "splice" and running.spliced() != spliced:
+        raise load.LoadFailed("it was not spliced")
     return finish(figures, ms=figures["client"]["seconds"] * 1e3)
 
 
@@ -371,6 +409,17 @@ MEASURES = [
         rounds=1,
     ),
     Measure(
+        "pinned",
+        "What the splice's programs and maps take",
+        pinned.PINNED_METRICS,
+        ("all",),
+        pinned.sample_pinned,
+        takes_part=lambda c: c.name == "splice",
+        rounds=1,
+        # The least of some looks, and memory that does not change.
+        alone=False,
+    ),
+    Measure(
         "http",
         "HTTP on port 80",
         HTTP_METRICS,
@@ -386,7 +435,7 @@ MEASURES = [
         (),
         sample_far,
         topologies=("far",),
-        elsewhere=("bbr", "cubic", "reno"),
+        elsewhere=CONTROLS,
         takes_part=lambda c: c.name in ("forward", "haproxy", "relay", "splice"),
         # The path takes the time; and its wire is a process, a foreign one.
         alone=False,
