@@ -148,8 +148,7 @@ static __always_inline enum abi_why judge_bytes(struct abi_splice *splice,
  * of 0.46 s. The backend was kept from measuring where the client is far, see
  * hide_path(); a client has measured before anything is known of it.
  */
-static __always_inline enum abi_why judge_path(const struct abi_splice *splice,
-					       struct tcp_sock *client,
+static __always_inline enum abi_why judge_path(struct tcp_sock *client,
 					       struct tcp_sock *backend)
 {
 	__u32 to_client = client->srtt_us, to_backend = backend->srtt_us;
@@ -157,8 +156,6 @@ static __always_inline enum abi_why judge_path(const struct abi_splice *splice,
 
 	/* Behind SYN cookies nothing is measured. */
 	if (!to_client ||
-	    (to_client > near && to_client / PATH_TIMES > to_backend &&
-	     !splice->far_ms) ||
 	    (to_backend > near && to_backend / PATH_TIMES > to_client))
 		return ABI_WHY_PATH;
 	return ABI_WHY_NONE;
@@ -237,7 +234,7 @@ static __noinline int flip(struct __sk_buff *skb, __u32 index, __u32 ack,
 			if (!why)
 				why = judge_routes(splice, client, backend);
 			if (!why)
-				why = judge_path(splice, client, backend);
+				why = judge_path(client, backend);
 			if (!why)
 				join(splice, client, backend, ack, tsval);
 		}
