@@ -17,10 +17,10 @@
 
 #include <linux/types.h>
 
-/* The folder inside the bpffs folder that holds the pins: "v2". Tests build
+/* The folder inside the bpffs folder that holds the pins: "v3". Tests build
  * programs of another version. */
 #ifndef ABI_VERSION
-#define ABI_VERSION 2
+#define ABI_VERSION 3
 #endif
 /* "snictl" and the version of struct abi_meta itself. */
 #define ABI_MAGIC 0x6c7463696e730001ULL
@@ -33,6 +33,7 @@
 #define ABI_MAP_ROUTE_STATS "route_stats"
 #define ABI_MAP_FLOW_HOT "flow_hot"
 #define ABI_MAP_FLOW_COLD "flow_cold"
+#define ABI_MAP_NAMES "names"
 #define ABI_MAP_COUNTERS "counters"
 #define ABI_MAP_BANS "bans"
 #define ABI_MAP_ALLOWED "allowed"
@@ -46,6 +47,10 @@
 
 /* RFC 1035 section 2.3.4: 255 octets on the wire are 253 characters. */
 #define ABI_NAME_MAX 253
+/* Names up to this are in the record of their flow, longer ones in "names",
+ * which has room for one in every so many flows. */
+#define ABI_NAME_SHORT 57
+#define ABI_NAME_FLOWS 16
 #define ABI_TARGETS_MAX 8
 #define ABI_TRUSTED_MAX 8
 #define ABI_LISTENERS_MAX 256
@@ -347,7 +352,7 @@ struct abi_route_record {
 	__u8 reserved[5];
 };
 
-/* ---- flows: two arrays, memory-mapped ----------------------------------- */
+/* ---- flows: three arrays, memory-mapped --------------------------------- */
 
 /**
  * enum abi_phase - where a flow is in its life. Written by the agent.
@@ -503,11 +508,7 @@ struct abi_pair {
  * @source:    our end of the connection to the backend.
  * @accepted_ns, @hello_ns, @connected_ns: when, CLOCK_MONOTONIC.
  * @route:     the key of the route taken; kind 0: none.
- * @name_length: 0: no server name.
- * @route_offset, @route_apex: where in @name the domain of a wildcard route
- *             begins, and whether it is a ".domain".
- * @http_status: of the response to a request, 0: none, or no HTTP.
- * @why:       enum abi_why, beside @datapath.
+ * @long_name: one more than its index in "names"; 0: it has none.
  * @splice:    one more than its index in "splices", once it was ARMED; 0: it
  *             never was. The slot may be another flow's by now.
  * @before_sent, @before_taken: by direction, bytes that its sink was sent and
@@ -517,6 +518,13 @@ struct abi_pair {
  * @pair:      of a flow that is in a sockmap, or was.
  * @pipe:      by direction, the inode of the pipe that last held its bytes;
  *             the kernel gives them 32 bits.
+ * @http_status: of the response to a request, 0: none, or no HTTP.
+ * @why:       enum abi_why, beside @datapath.
+ * @route_offset, @route_apex: where in the server name the domain of a wildcard
+ *             route begins, and whether it is a ".domain".
+ * @name_length: of the server name; 0: none.
+ * @name:      all of it, up to ABI_NAME_SHORT; of a longer one without
+ *             @long_name, since "names" was full, the end.
  */
 struct abi_flow_cold {
 	__u32 sequence;
@@ -537,21 +545,27 @@ struct abi_flow_cold {
 	struct abi_endpoint source;
 	struct abi_endpoint backend;
 	__u32 listener_id;
-	__u8 alpn[ABI_ALPN_MAX];
-	__u8 alpn_length;
-	__u8 name[ABI_NAME_MAX + 2];
-	__u8 name_length;
-	__u32 thread;
-	__u8 route_offset;
-	__u8 route_apex;
-	__u16 http_status;
-	__u8 why;
-	__u8 reserved[3];
+	__u32 long_name;
 	__u32 splice;
 	__u32 before_sent[2];
 	__u32 before_taken[2];
 	__u32 pipe[2];
 	struct abi_pair pair;
+	__u16 http_status;
+	__u8 thread;
+	__u8 why;
+	__u8 route_offset;
+	__u8 route_apex;
+	__u8 alpn_length;
+	__u8 name_length;
+	__u8 alpn[ABI_ALPN_MAX];
+	__u8 name[ABI_NAME_SHORT];
+};
+
+/** struct abi_name - a long server name; it is its who has it as @long_name. */
+struct abi_name {
+	__u8 text[ABI_NAME_MAX];
+	__u8 reserved[3];
 };
 
 /* ---- splices: array, memory-mapped --------------------------------------- */
@@ -837,7 +851,9 @@ _Static_assert(sizeof(struct abi_routes) == 64, "abi_routes");
 _Static_assert(sizeof(struct abi_route_record) == 40, "abi_route_record");
 _Static_assert(sizeof(struct abi_flow_direction) == 64, "abi_flow_direction");
 _Static_assert(sizeof(struct abi_flow_hot) == 128, "abi_flow_hot");
-_Static_assert(sizeof(struct abi_flow_cold) == 536, "abi_flow_cold");
+_Static_assert(sizeof(struct abi_flow_cold) == 336, "abi_flow_cold");
+_Static_assert(sizeof(struct abi_name) == 256, "abi_name");
+_Static_assert(ABI_THREADS_MAX <= 256, "abi_flow_cold");
 _Static_assert(sizeof(struct abi_route_stats) == 64, "abi_route_stats");
 _Static_assert(sizeof(struct abi_splice_way) == 80, "abi_splice_way");
 _Static_assert(sizeof(struct abi_splice) == 256, "abi_splice");

@@ -237,16 +237,16 @@ static void offer_interfaces(const struct cursor *cursor)
 }
 
 static void offer_flow(const struct cursor *cursor, enum complete kind,
-		       const struct abi_flow_cold *flow)
+		       const struct flow_record *flow)
 {
 	char text[ABI_NAME_MAX + 1] = "";
 
 	if (kind == COMPLETE_FLOW)
-		snprintf(text, sizeof(text), "%llu", flow->id);
+		snprintf(text, sizeof(text), "%llu", flow->cold.id);
 	else if (kind == COMPLETE_CLIENT)
-		addr_format_ip(&flow->client, text);
-	else if (flow->name_length <= ABI_NAME_MAX)
-		memcpy(text, flow->name, flow->name_length);
+		addr_format_ip(&flow->cold.client, text);
+	else if (flow->name.text[0] != '.') /* a whole one */
+		memcpy(text, flow->name.text, flow->name.length);
 	if (*text)
 		offer(cursor, text);
 }
@@ -260,7 +260,7 @@ static void offer_flows(const struct cursor *cursor, enum complete kind)
 		return;
 	for (uint32_t i = 0; i < store.flow_capacity; i++) {
 		if (!flow_read(&store, i, &flow))
-			offer_flow(cursor, kind, &flow.cold);
+			offer_flow(cursor, kind, &flow);
 	}
 }
 

@@ -41,11 +41,11 @@ static void flow_texts(const struct flow_record *flow,
 	const struct listener *listener =
 		listener_list_find(listeners, cold->listener_id);
 
-	copy_printable(texts->name, cold->name, cold->name_length,
-		       ABI_NAME_MAX);
+	copy_printable(texts->name, (const __u8 *)flow->name.text,
+		       flow->name.length, ABI_NAME_MAX);
 	copy_printable(texts->alpn, cold->alpn, cold->alpn_length,
 		       ABI_ALPN_MAX);
-	flow_route_text(cold, texts->route);
+	flow_route_text(cold, &flow->name, texts->route);
 	addr_format_endpoint(&cold->client, texts->client);
 	texts->backend[0] = '\0';
 	if (cold->backend.family)

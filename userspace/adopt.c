@@ -287,7 +287,7 @@ static void adopt_one(struct thread *thread, struct flow *flow)
 	flow_init(flow, thread, listen_by_id(agent, cold->listener_id),
 		  inherit_connection(cold->client_cookie),
 		  inherit_connection(cold->backend_cookie));
-	cold->thread = thread->index;
+	cold->thread = (__u8)thread->index;
 	atomic_fetch_add(&agent->flow_count, 1);
 	flow_hold(flow);
 	if (flow->end[FLOW_CLIENT].fd < 0 ||

@@ -336,7 +336,7 @@ static int agent_make_flows(struct agent *agent)
 		flow->next = agent->free_flows;
 		agent->free_flows = flow;
 	}
-	return 0;
+	return flow_names_open(agent);
 }
 
 int agent_start(struct agent *agent, struct error *error)
@@ -408,5 +408,6 @@ void agent_stop(struct agent *agent)
 	}
 	free(agent->threads);
 	free(agent->flows);
+	free(agent->free_names);
 	close(agent->wake_main);
 }

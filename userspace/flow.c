@@ -196,7 +196,7 @@ static void flow_record_client(struct flow *flow,
 	cold->peer = *peer;
 	cold->local = local;
 	cold->listener_id = flow->listening->row.id;
-	cold->thread = flow->thread->index;
+	cold->thread = (__u8)flow->thread->index;
 	flow_record_end(flow);
 }
 
@@ -385,6 +385,7 @@ bool flow_begin_again(struct flow *flow, struct preface *kept, size_t taken)
 	struct heart *heart = flow->thread->agent->heart;
 	struct abi_endpoint peer = cold->peer;
 
+	flow_forget_name(flow);
 	if (kept) {
 		if (!steer_keep(flow, heart_bytes(heart, kept), taken))
 			return false;
@@ -458,8 +459,10 @@ static void flow_account(struct flow *flow, const char *how)
 	if (cold->route.kind)
 		accounts_add(&thread->accounts, store, &cold->route, bytes);
 	if (form != ABI_LOG_OFF) {
+		struct name name;
 		struct log_flow line = {
 			.cold = cold,
+			.name = &name,
 			.hot = flow->hot,
 			.end = how,
 			.error = flow->error,
@@ -467,6 +470,7 @@ static void flow_account(struct flow *flow, const char *how)
 			.now_ns = thread->now_ns,
 		};
 
+		flow_name(store, cold, &name);
 		log_flow(&thread->log, &line, form);
 	}
 }
@@ -494,6 +498,7 @@ void flow_end(struct flow *flow, const char *how)
 		limit_leave(&thread->agent->limits, take_pointer(flow->source));
 	deadline_set(&thread->deadlines, flow, DEADLINE_NONE, 0);
 	flow_account(flow, how);
+	flow_forget_name(flow);
 
 	cold = flow_record_begin(flow);
 	cold->phase = ABI_PHASE_FREE;

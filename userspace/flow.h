@@ -41,6 +41,7 @@ enum flow_side {
 /**
  * struct opening - what a flow needs only until the backend has the hello.
  * @targets_tried: of route.target.
+ * @name:          that the client asks for; empty: none.
  * @wire:          all that the client sent so far, @length bytes; the first
  *                 @skip of them are its PROXY header, the first @taken have
  *                 left its socket.
@@ -55,6 +56,7 @@ struct opening {
 	unsigned targets_tried;
 	struct preface *kept;
 	struct abi_route route;
+	struct name name;
 	size_t header_length;
 	size_t skip;
 	size_t sent;
@@ -246,6 +248,16 @@ bool flow_admit(struct flow *flow);
  * its hello was answered long ago.
  */
 void flow_count_again(struct flow *flow);
+
+/** flow_names_open() - which long names are whose; behind the records. */
+int flow_names_open(struct agent *agent);
+
+/** flow_keep_name() - in the record, or where it has more room (flow_name.c).
+ */
+void flow_keep_name(struct flow *flow, const struct name *name);
+
+/** flow_forget_name() - another flow may have the room. */
+void flow_forget_name(struct flow *flow);
 
 /** flow_settle() - the hello is whole: it is no longer pending. */
 void flow_settle(struct flow *flow);

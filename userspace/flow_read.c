@@ -6,9 +6,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/param.h>
 
 /* A writer needs well under a microsecond; it may lose its CPU meanwhile. */
 #define TRIES_MAX 1000
+/* What stands for the beginning of a name. */
+#define ELLIPSIS "..."
+#define ELLIPSIS_LENGTH (sizeof(ELLIPSIS) - 1)
 
 /* The hot half has another writer and no counter: each field for itself. */
 static void read_hot(const struct abi_flow_hot *hot, struct abi_flow_hot *copy)
@@ -26,6 +30,26 @@ static void read_hot(const struct abi_flow_hot *hot, struct abi_flow_hot *copy)
 	}
 }
 
+void flow_name(const struct store *store, const struct abi_flow_cold *cold,
+	       struct name *ret_name)
+{
+	uint32_t index = cold->long_name - 1;
+	size_t length = MIN(cold->name_length, ABI_NAME_MAX);
+	char *to = ret_name->text;
+
+	if (length <= ABI_NAME_SHORT) {
+		memcpy(to, cold->name, length);
+	} else if (index < store_name_count(store)) {
+		memcpy(to, store->names[index].text, length);
+	} else {
+		memcpy(to, ELLIPSIS, ELLIPSIS_LENGTH);
+		memcpy(to + ELLIPSIS_LENGTH, cold->name, ABI_NAME_SHORT);
+		length = ELLIPSIS_LENGTH + ABI_NAME_SHORT;
+	}
+	to[length] = '\0';
+	ret_name->length = (uint8_t)length;
+}
+
 static bool read_once(const struct store *store, uint32_t index,
 		      struct flow_record *record)
 {
@@ -36,6 +60,7 @@ static bool read_once(const struct store *store, uint32_t index,
 		return false;
 	memcpy(&record->cold, cold, sizeof(*cold));
 	read_hot(&store->hot[index], &record->hot);
+	flow_name(store, &record->cold, &record->name);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return __atomic_load_n(&cold->sequence, __ATOMIC_RELAXED) == before;
 }
@@ -78,22 +103,33 @@ int flow_find(const struct store *store, uint64_t id,
 	return -ENOENT;
 }
 
-const char *flow_route_text(const struct abi_flow_cold *cold, char *text)
+/* The domain is at the end, and so in what is there of a cut name, or longer
+ * than that. */
+static void route_domain(const struct abi_flow_cold *cold,
+			 const struct name *name, struct name *ret_domain)
+{
+	size_t length = cold->name_length - cold->route_offset;
+	bool is_cut = name->length < cold->name_length;
+
+	if (is_cut && length > ABI_NAME_SHORT)
+		length = name->length;
+	ret_domain->length = (uint8_t)length;
+	memcpy(ret_domain->text, name->text + name->length - length, length);
+}
+
+const char *flow_route_text(const struct abi_flow_cold *cold,
+			    const struct name *name, char *text)
 {
 	struct pattern pattern = {.kind = cold->route.kind,
 				  .apex = cold->route_apex};
-	size_t offset = cold->route_offset;
 
 	text[0] = '\0';
-	if (!cold->route.kind || offset > cold->name_length ||
+	if (!cold->route.kind || cold->route_offset > cold->name_length ||
 	    cold->name_length > ABI_NAME_MAX)
 		return text;
 	if (cold->route.kind == ABI_ROUTE_EXACT ||
-	    cold->route.kind == ABI_ROUTE_WILDCARD) {
-		pattern.name.length = (uint8_t)(cold->name_length - offset);
-		memcpy(pattern.name.text, cold->name + offset,
-		       pattern.name.length);
-	}
+	    cold->route.kind == ABI_ROUTE_WILDCARD)
+		route_domain(cold, name, &pattern.name);
 	return pattern_format(&pattern, text);
 }
 

@@ -16,12 +16,22 @@ static inline uint64_t flow_bytes(const struct abi_flow_direction *direction)
 
 /**
  * struct flow_record - one flow at one moment.
- * @hot: direction[].bytes are all bytes.
+ * @hot:  direction[].bytes are all bytes.
+ * @name: as by flow_name().
  */
 struct flow_record {
 	struct abi_flow_cold cold;
 	struct abi_flow_hot hot;
+	struct name name;
 };
+
+/**
+ * flow_name() - the server name of a flow; empty: it has none.
+ *
+ * Of one that nobody has room for, "..." and its end: no host name reads so.
+ */
+void flow_name(const struct store *store, const struct abi_flow_cold *cold,
+	       struct name *ret_name);
 
 /**
  * flow_read() - copy the flow in a slot.
@@ -43,10 +53,12 @@ int flow_find(const struct store *store, uint64_t id,
 
 /**
  * flow_route_text() - the name of the route that a flow took, as written.
+ * @name: as by flow_name().
  * @text: at least PATTERN_TEXT_SIZE bytes; "" where it took none.
  * Return: @text.
  */
-const char *flow_route_text(const struct abi_flow_cold *cold, char *text);
+const char *flow_route_text(const struct abi_flow_cold *cold,
+			    const struct name *name, char *text);
 
 /** counters_sum() - all threads' counters, added up. */
 void counters_sum(const struct store *store, struct abi_counters *ret_sum);

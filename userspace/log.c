@@ -120,9 +120,10 @@ static void log_words(const struct log_flow *flow, struct log_words *words)
 	words->target[0] = '\0';
 	if (cold->backend.family)
 		addr_format_endpoint(&cold->backend, words->target);
-	log_copy(words->name, cold->name, cold->name_length);
+	log_copy(words->name, (const __u8 *)flow->name->text,
+		 flow->name->length);
 	log_copy(words->alpn, cold->alpn, cold->alpn_length);
-	flow_route_text(cold, words->route);
+	flow_route_text(cold, flow->name, words->route);
 	words->hello_ms = log_ms(cold->accepted_ns, cold->hello_ns);
 	words->connect_ms = log_ms(cold->hello_ns, cold->connected_ns);
 	words->life_ms = log_ms(cold->accepted_ns, flow->now_ns);

@@ -22,6 +22,8 @@ struct log {
 	char buffer[LOG_BUFFER_BYTES];
 };
 
+struct name;
+
 /**
  * struct log_flow - what is said of a finished flow besides its record.
  * @end:     how it ended, a word.
@@ -30,6 +32,7 @@ struct log {
  */
 struct log_flow {
 	const struct abi_flow_cold *cold;
+	const struct name *name;
 	const struct abi_flow_hot *hot;
 	const char *end;
 	int error;

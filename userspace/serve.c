@@ -13,6 +13,7 @@
 #include "control.h"
 #include "edge.h"
 #include "flow.h"
+#include "flow_read.h"
 #include "listen.h"
 #include "name.h"
 #include "setting.h"
@@ -99,9 +100,12 @@ static bool serve_is_client(const struct flow *flow, const void *context)
 static bool serve_is_name(const struct flow *flow, const void *context)
 {
 	const struct name *name = context;
+	struct name own;
 
-	return flow->cold->name_length == name->length &&
-	       !memcmp(flow->cold->name, name->text, name->length);
+	if (flow->cold->name_length != name->length)
+		return false;
+	flow_name(&flow->thread->agent->store, flow->cold, &own);
+	return !strcmp(own.text, name->text);
 }
 
 static json_t *serve_kill(struct agent *agent, json_t *request)

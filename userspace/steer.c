@@ -68,7 +68,8 @@ void steer_make_header(struct flow *flow, const struct hello *hello)
 	struct proxy_info info = {
 		.source = cold->client,
 		.destination = cold->local,
-		.authority = {cold->name, cold->name_length},
+		.authority = {(const uint8_t *)opening->name.text,
+			      opening->name.length},
 	};
 	int length;
 
@@ -120,13 +121,13 @@ static void steer_record(struct flow *flow, const struct route_query *query,
 	struct abi_flow_cold *cold = flow_record_begin(flow);
 
 	cold->hello_ns = flow->thread->now_ns;
-	if (query->kind == ROUTE_QUERY_NAME) {
-		memcpy(cold->name, query->name->text, query->name->length);
-		cold->name_length = query->name->length;
-	}
 	if (hello)
 		steer_record_alpn(cold, hello->alpn);
 	flow_record_end(flow);
+	if (query->kind == ROUTE_QUERY_NAME) {
+		flow->opening->name = *query->name;
+		flow_keep_name(flow, query->name);
+	}
 }
 
 static void steer_record_route(struct flow *flow,

@@ -37,6 +37,8 @@ const struct store_map store_maps[STORE_MAP_COUNT] = {
 			    sizeof(struct abi_flow_hot), 0, BPF_F_MMAPABLE},
 	[STORE_FLOW_COLD] = {ABI_MAP_FLOW_COLD, BPF_MAP_TYPE_ARRAY, 4,
 			     sizeof(struct abi_flow_cold), 0, BPF_F_MMAPABLE},
+	[STORE_NAMES] = {ABI_MAP_NAMES, BPF_MAP_TYPE_ARRAY, 4,
+			 sizeof(struct abi_name), 0, BPF_F_MMAPABLE},
 	[STORE_COUNTERS] = {ABI_MAP_COUNTERS, BPF_MAP_TYPE_ARRAY, 4,
 			    sizeof(struct abi_counters), ABI_THREADS_MAX,
 			    BPF_F_MMAPABLE},
@@ -394,7 +396,7 @@ int store_attach(struct store *store, const char *path,
 		 enum store_access access, bool fresh, struct error *error)
 {
 	struct attach attach = {store, path, access, 0, error};
-	uint32_t one = 1, threads = ABI_THREADS_MAX;
+	uint32_t one = 1, threads = ABI_THREADS_MAX, names;
 	AUTO_FD routes = -1;
 
 	store->meta = attach_array(&attach, STORE_META, &one);
@@ -408,6 +410,8 @@ int store_attach(struct store *store, const char *path,
 		attach_array(&attach, STORE_FLOW_HOT, &store->flow_capacity);
 	store->cold =
 		attach_array(&attach, STORE_FLOW_COLD, &store->flow_capacity);
+	names = store_name_count(store);
+	store->names = attach_array(&attach, STORE_NAMES, &names);
 	store->listeners = attach_hash(&attach, STORE_LISTENERS);
 	store->route_stats = attach_hash(&attach, STORE_ROUTE_STATS);
 	store->edge = attach_array(&attach, STORE_EDGE, &one);
@@ -502,6 +506,7 @@ void store_close(struct store *store)
 
 	unmap(store->hot, flows * sizeof(*store->hot));
 	unmap(store->cold, flows * sizeof(*store->cold));
+	unmap(store->names, store_name_count(store) * sizeof(*store->names));
 	unmap(store->counters, ABI_THREADS_MAX * sizeof(*store->counters));
 	unmap(store->settings, sizeof(*store->settings));
 	unmap(store->meta, sizeof(*store->meta));

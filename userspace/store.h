@@ -13,10 +13,10 @@
  * struct store - the maps of one bpffs folder, open.
  * @folder:      the bpffs folder, O_PATH or O_RDONLY; flock() on it is the
  *               writers' lock.
- * @pins:        the folder "v1" in it.
+ * @pins:        the folder of the pins in it.
  * @flow_capacity: entries of @hot and @cold; @counters has ABI_THREADS_MAX.
- * @meta, @settings, @hot, @cold, @counters, @edge: memory-mapped, writable if
- * the store was opened for writing.
+ * @meta, @settings, @hot, @cold, @names, @counters, @edge: memory-mapped,
+ * writable if the store was opened for writing.
  *
  * One store serves all threads of a process; only its descriptors and
  * mappings are shared, no buffers.
@@ -35,11 +35,18 @@ struct store {
 	struct abi_settings *settings;
 	struct abi_flow_hot *hot;
 	struct abi_flow_cold *cold;
+	struct abi_name *names;
 	struct abi_counters *counters;
 	struct abi_edge *edge;
 };
 
 struct bpf_object;
+
+/** store_name_count() - entries of @names. */
+static inline uint32_t store_name_count(const struct store *store)
+{
+	return (store->flow_capacity + ABI_NAME_FLOWS - 1) / ABI_NAME_FLOWS;
+}
 
 enum store_access {
 	STORE_READ,

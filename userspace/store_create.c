@@ -80,16 +80,17 @@ static int fill_meta(struct store *store, struct error *error)
 
 static int remove_pins(int folder, const char *name);
 
-static int pin_all(struct store *store, uint32_t flow_capacity,
-		   struct error *error)
+static int pin_all(struct store *store, struct error *error)
 {
 	for (unsigned i = 0; i < STORE_MAP_COUNT; i++) {
+		uint32_t entries = i == STORE_NAMES ? store_name_count(store)
+						    : store->flow_capacity;
 		AUTO_FD map = -1;
 		int status;
 
 		if (i == STORE_ROUTES)
 			continue;
-		status = store_map_create(i, flow_capacity, &map, error);
+		status = store_map_create(i, entries, &map, error);
 		if (status)
 			return status;
 		status = store_pin(store, map, store_maps[i].name);
@@ -118,7 +119,8 @@ int store_create(struct store *store, const struct paths *paths,
 	if (store->pins < 0)
 		return error_set(error, EXIT_FAILED, errno, "%s: %s", path,
 				 strerror(errno));
-	status = pin_all(store, flow_capacity, error);
+	store->flow_capacity = flow_capacity;
+	status = pin_all(store, error);
 	if (!status)
 		status = store_attach(store, path, STORE_WRITE, true, error);
 	return status ? status : fill_meta(store, error);

@@ -505,9 +505,9 @@ hooks_are_named() {
 	silent ban add 192.0.2.11
 	for hook in tc xdp; do
 		silent set edge-hook $hook
-		for pin in $(lab_exec router ls "$SNICTL_BPFFS/v2"); do
+		for pin in $(lab_exec router ls "$SNICTL_BPFFS/v3"); do
 			[[ $pin != hook_* ]] || lab_exec router bpftool link \
-				detach pinned "$SNICTL_BPFFS/v2/$pin"
+				detach pinned "$SNICTL_BPFFS/v3/$pin"
 		done
 		wait_until hooks_are 2
 		is_silent 192.0.2.11
@@ -856,7 +856,7 @@ shell_is_due() {
 		bytes+=("$(printf '%02x' $((due >> 8 * i & 255)))")
 	done
 	lab_exec router bpftool map update \
-		pinned "$SNICTL_BPFFS/v2/edge_rates" \
+		pinned "$SNICTL_BPFFS/v3/edge_rates" \
 		key hex 00 00 00 00 00 00 00 00 \
 		62 61 6e 2d 73 68 65 6c 6c 00 00 00 00 00 00 00 \
 		value hex "${bytes[@]}"
@@ -892,7 +892,7 @@ shell_is_due() {
 shell_ahead() {
 	local due
 	due=$(lab_exec router bpftool -j map lookup \
-		pinned "$SNICTL_BPFFS/v2/edge_rates" \
+		pinned "$SNICTL_BPFFS/v3/edge_rates" \
 		key hex 00 00 00 00 00 00 00 00 \
 		62 61 6e 2d 73 68 65 6c 6c 00 00 00 00 00 00 00 |
 		jq -r '[.value[] | ltrimstr("0x")] | reverse | join("")')

@@ -578,7 +578,7 @@ takes() {
 
 @test "maps of another layout exit 3 and are left alone" {
 	snictl route add a.example drop
-	lab_exec router python3 - "$SNICTL_BPFFS/v2/meta" <<-'END'
+	lab_exec router python3 - "$SNICTL_BPFFS/v3/meta" <<-'END'
 		# BPF_OBJ_GET the meta map; flip a bit of its layout hash.
 		import ctypes, mmap, platform, sys
 		number = {"x86_64": 321, "aarch64": 280}[platform.machine()]

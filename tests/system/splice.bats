@@ -223,7 +223,7 @@ unhook() {
 	index=$(lab_exec router ip -j link show client | jq '.[0].ifindex')
 	for way in i o; do
 		bpftool link detach pinned \
-			"$SNICTL_BPFFS/v2/splice_${way}_$index" || return
+			"$SNICTL_BPFFS/v3/splice_${way}_$index" || return
 	done
 }
 

@@ -10,15 +10,17 @@
 #include <string.h>
 #include "../../userspace/flow_read.h"
 
-#define CAPACITY 4
+#define CAPACITY (4 * ABI_NAME_FLOWS)
 #define READS 200000
 
 static struct abi_flow_cold cold[CAPACITY];
 static struct abi_flow_hot hot[CAPACITY];
+static struct abi_name names[CAPACITY / ABI_NAME_FLOWS];
 static struct abi_counters counters[ABI_THREADS_MAX];
 static const struct store store = {
 	.hot = hot,
 	.cold = cold,
+	.names = names,
 	.counters = counters,
 	.flow_capacity = CAPACITY,
 };
@@ -28,6 +30,7 @@ static int begin(void **state)
 	(void)state;
 	memset(cold, 0, sizeof(cold));
 	memset(hot, 0, sizeof(hot));
+	memset(names, 0, sizeof(names));
 	memset(counters, 0, sizeof(counters));
 	return 0;
 }
@@ -87,8 +90,10 @@ static void *write_flows(void *context)
 		slot->phase = ABI_PHASE_RELAY;
 		slot->id = n;
 		slot->accepted_ns = n;
-		memset(slot->name, (int)(n & 0xff), sizeof(slot->name));
-		slot->thread = (uint32_t)n;
+		memset(names[1].text, (int)(n & 0xff), ABI_NAME_MAX);
+		slot->long_name = 2;
+		slot->name_length = ABI_NAME_MAX;
+		slot->thread = (uint8_t)n;
 		__atomic_store_n(&hot[0].direction[0].bytes, n,
 				 __ATOMIC_RELAXED);
 		__atomic_store_n(&slot->sequence, slot->sequence + 1,
@@ -102,10 +107,11 @@ static void assert_one_flow(const struct flow_record *flow)
 	uint64_t n = flow->cold.id;
 
 	assert_int_equal(flow->cold.accepted_ns, n);
-	assert_int_equal(flow->cold.thread, (uint32_t)n);
+	assert_int_equal(flow->cold.thread, n & 0xff);
 	assert_int_equal(flow->hot.direction[0].bytes, n);
-	for (size_t i = 0; i < sizeof(flow->cold.name); i++)
-		assert_int_equal(flow->cold.name[i], n & 0xff);
+	assert_int_equal(flow->name.length, ABI_NAME_MAX);
+	for (size_t i = 0; i < flow->name.length; i++)
+		assert_int_equal((uint8_t)flow->name.text[i], n & 0xff);
 }
 
 static void test_no_record_is_of_two_flows(void **state)
@@ -133,15 +139,14 @@ static void test_no_record_is_of_two_flows(void **state)
 static void assert_route(uint8_t kind, uint8_t offset, bool apex,
 			 const char *wanted)
 {
-	static const char name[] = "a.b.example.com";
+	const struct name name = {15, "a.b.example.com"};
 	struct abi_flow_cold flow = {.route.kind = kind,
 				     .route_offset = offset,
 				     .route_apex = apex,
-				     .name_length = sizeof(name) - 1};
+				     .name_length = name.length};
 	char text[PATTERN_TEXT_SIZE];
 
-	memcpy(flow.name, name, sizeof(name) - 1);
-	assert_string_equal(flow_route_text(&flow, text), wanted);
+	assert_string_equal(flow_route_text(&flow, &name, text), wanted);
 }
 
 static void test_the_route_is_named_as_it_is_written(void **state)
@@ -154,6 +159,74 @@ static void test_the_route_is_named_as_it_is_written(void **state)
 	assert_route(ABI_ROUTE_DEFAULT, 0, false, "default");
 	assert_route(ABI_ROUTE_NONE, 0, false, "none");
 	assert_route(ABI_ROUTE_WILDCARD, 16, false, "");
+}
+
+/* "xx...x.example.com". */
+static void name_of(size_t length, struct name *ret_name)
+{
+	static const char domain[] = ".example.com";
+	size_t rest = length - (sizeof(domain) - 1);
+
+	ret_name->length = (uint8_t)length;
+	memset(ret_name->text, 'x', rest);
+	strcpy(ret_name->text + rest, domain);
+}
+
+static void test_the_longest_that_fits_is_in_the_record(void **state)
+{
+	struct abi_flow_cold flow = {.name_length = ABI_NAME_SHORT};
+	struct name wanted, name;
+
+	(void)state;
+	name_of(ABI_NAME_SHORT, &wanted);
+	memcpy(flow.name, wanted.text, ABI_NAME_SHORT);
+	flow_name(&store, &flow, &name);
+	assert_string_equal(name.text, wanted.text);
+	assert_int_equal(name.length, ABI_NAME_SHORT);
+}
+
+static void test_a_long_name_is_whole(void **state)
+{
+	struct abi_flow_cold flow = {.long_name = CAPACITY / ABI_NAME_FLOWS};
+	struct name wanted, name;
+
+	(void)state;
+	for (size_t length = ABI_NAME_SHORT + 1; length <= ABI_NAME_MAX;
+	     length++) {
+		name_of(length, &wanted);
+		flow.name_length = (uint8_t)length;
+		memcpy(names[flow.long_name - 1].text, wanted.text, length);
+		flow_name(&store, &flow, &name);
+		assert_string_equal(name.text, wanted.text);
+		assert_int_equal(name.length, length);
+	}
+}
+
+static void test_of_a_name_without_room_the_end_is_left(void **state)
+{
+	struct abi_flow_cold flow = {.name_length = 100,
+				     .route.kind = ABI_ROUTE_WILDCARD,
+				     .route_offset = 89};
+	char text[PATTERN_TEXT_SIZE];
+	struct name whole, name;
+
+	(void)state;
+	name_of(100, &whole);
+	memcpy(flow.name, whole.text + 100 - ABI_NAME_SHORT, ABI_NAME_SHORT);
+	for (unsigned i = 0; i < 2; i++) {
+		/* None; and one that is not in the map. */
+		flow.long_name = i ? CAPACITY / ABI_NAME_FLOWS + 1 : 0;
+		flow_name(&store, &flow, &name);
+		assert_int_equal(name.length, 3 + ABI_NAME_SHORT);
+		assert_memory_equal(name.text, "...", 3);
+		assert_string_equal(name.text + 3,
+				    whole.text + 100 - ABI_NAME_SHORT);
+		assert_string_equal(flow_route_text(&flow, &name, text),
+				    "*.example.com");
+	}
+	flow.route_offset = 100 - ABI_NAME_SHORT - 1;
+	flow_route_text(&flow, &name, text);
+	assert_memory_equal(text, "*....x", 6);
 }
 
 static void test_counters_of_all_threads_are_added_up(void **state)
@@ -184,6 +257,9 @@ int main(void)
 		TEST(test_a_writer_that_died_is_no_endless_wait),
 		TEST(test_no_record_is_of_two_flows),
 		TEST(test_the_route_is_named_as_it_is_written),
+		TEST(test_the_longest_that_fits_is_in_the_record),
+		TEST(test_a_long_name_is_whole),
+		TEST(test_of_a_name_without_room_the_end_is_left),
 		TEST(test_counters_of_all_threads_are_added_up),
 	};
 

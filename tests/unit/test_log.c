@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "../../userspace/log.h"
+#include "../../userspace/name.h"
 
 /* Of a test that blocks, which is how it fails. */
 #define PATIENCE_S 10
@@ -55,9 +56,13 @@ static void reader_read(struct reader *reader)
 static void log_one(struct log *log, uint64_t id)
 {
 	static const struct abi_flow_hot hot;
+	static const struct name name;
 	struct abi_flow_cold cold = {.id = id};
-	struct log_flow line = {
-		.cold = &cold, .hot = &hot, .end = "closed", .listener = "443"};
+	struct log_flow line = {.cold = &cold,
+				.name = &name,
+				.hot = &hot,
+				.end = "closed",
+				.listener = "443"};
 
 	log_flow(log, &line, ABI_LOG_TEXT);
 }

@@ -250,7 +250,7 @@ static uint32_t map_id(const struct paths *paths, const char *name)
 	char path[128];
 	int map;
 
-	snprintf(path, sizeof(path), "%s/v2/%s", paths->bpffs, name);
+	snprintf(path, sizeof(path), "%s/v3/%s", paths->bpffs, name);
 	map = bpf_obj_get(path);
 	if (map < 0)
 		return 0;
@@ -307,14 +307,14 @@ static void test_a_foreign_abi_is_left_alone(void **state)
 	store_close(&store);
 	assert_foreign(paths, "layout ");
 
-	snprintf(path, sizeof(path), "%s/v2/counters", paths->bpffs);
+	snprintf(path, sizeof(path), "%s/v3/counters", paths->bpffs);
 	assert_int_equal(unlink(path), 0);
 	assert_foreign(paths, "its map \"counters\" is missing");
 
 	map = bpf_map_create(BPF_MAP_TYPE_HASH, "listeners", 20, 164, 256,
 			     NULL);
 	assert_true(map >= 0);
-	snprintf(path, sizeof(path), "%s/v2/listeners", paths->bpffs);
+	snprintf(path, sizeof(path), "%s/v3/listeners", paths->bpffs);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(bpf_obj_pin(map, path), 0);
 	close(map);
@@ -325,7 +325,7 @@ static void test_a_foreign_abi_is_left_alone(void **state)
 	store_close(&store);
 	assert_foreign(paths, "its flow maps differ in size");
 
-	snprintf(path, sizeof(path), "%s/v2", paths->bpffs);
+	snprintf(path, sizeof(path), "%s/v3", paths->bpffs);
 	snprintf(other, sizeof(other), "%s/v1", paths->bpffs);
 	assert_int_equal(rename(path, other), 0);
 	assert_foreign(paths, "another version of snictl (v1)");
