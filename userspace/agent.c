@@ -219,8 +219,6 @@ static void thread_go_on(struct thread *thread)
 		flow_hold(flow);
 		if (flow->cold->phase == ABI_PHASE_RELAY) {
 			relay_pump(flow);
-		} else if (flow->cold->phase == ABI_PHASE_RETURN) {
-			redirect_step(flow);
 		} else if (flow->cold->phase == ABI_PHASE_EXCHANGE) {
 			http_pump(flow);
 		} else if (flow->cold->phase == ABI_PHASE_FREE) {

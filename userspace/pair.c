@@ -3,6 +3,9 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -62,21 +65,52 @@ static uint64_t pair_judged(const struct pair *pair, unsigned from)
 
 /* ---- bounds -------------------------------------------------------------- */
 
-int pair_bound(const struct pair *pair, uint32_t limit)
+static int pair_set(int fd, int option, uint32_t bytes)
 {
-	/* In each of two buffers, and the rest for what is between them. The
-	 * kernel doubles what it is told, for its own needs. */
-	uint32_t bytes = limit / 8 * 3;
+	/* The kernel doubles what it is told, for its own needs. */
 	int told = (int)(bytes < PAIR_BUFFER_MIN ? PAIR_BUFFER_MIN : bytes) / 2;
 
-	for (unsigned side = 0; side < 2; side++) {
-		if (setsockopt(pair->fd[side], SOL_SOCKET, SO_RCVBUFFORCE,
-			       &told, sizeof(told)) ||
-		    setsockopt(pair->fd[side], SOL_SOCKET, SO_SNDBUFFORCE,
-			       &told, sizeof(told)))
-			return -errno;
+	return setsockopt(fd, SOL_SOCKET, option, &told, sizeof(told)) ? -errno
+								       : 0;
+}
+
+int pair_bound(struct pair *pair, uint32_t limit)
+{
+	int result = 0;
+
+	pair->bound = limit;
+	for (unsigned side = 0; !result && side < 2; side++) {
+		/* What has been received can be sent on at once, and come
+		 * again: see pair_widen(). The last eighth is for what is
+		 * between. */
+		result = pair_set(pair->fd[side], SO_RCVBUFFORCE, limit / 4);
+		if (!result)
+			result = pair_set(pair->fd[side], SO_SNDBUFFORCE,
+					  limit / 8 * 3);
 	}
-	return 0;
+	return result;
+}
+
+void pair_widen(struct pair *pair, unsigned side)
+{
+	int most = INT_MAX;
+
+	pair->wide = true;
+	setsockopt(pair->fd[side], SOL_SOCKET, SO_SNDBUFFORCE, &most,
+		   sizeof(most));
+	setsockopt(pair->fd[side], IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most,
+		   sizeof(most));
+}
+
+static int pair_narrow(struct pair *pair)
+{
+	int none = 0;
+
+	for (unsigned side = 0; side < 2; side++)
+		setsockopt(pair->fd[side], IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+			   &none, sizeof(none));
+	pair->wide = false;
+	return pair_bound(pair, pair->bound);
 }
 
 /* ---- in ------------------------------------------------------------------ */
@@ -263,52 +297,45 @@ static bool pair_consume(const struct pair *pair, unsigned from, void *buffer,
 	return true;
 }
 
-enum pair_status pair_drain(struct pair *pair, unsigned from, void *buffer,
-			    size_t size, size_t *ret_moved)
+/* Send on some of what was passed; ALL_WRITTEN holds.
+ * Return: bytes; 0: ALL_DRAINED; -EAGAIN: the kernel has not passed the rest
+ * yet, or is short of memory; -ECONNRESET. */
+static ssize_t pair_drain(struct pair *pair, unsigned from,
+			  const struct pair_turn *turn)
 {
 	struct abi_flow_direction *direction = &pair->hot->direction[from];
 	uint64_t left = pair_load(&direction->passed) - direction->drained;
 	ssize_t seen, sent;
 
-	if (direction->damaged) {
-		pair_broken(pair, from);
-		return PAIR_BROKEN;
-	}
 	if (!left)
-		return PAIR_DRAINED;
-	seen = recv(pair->fd[from], buffer, left < size ? left : size,
+		return 0;
+	if (direction->damaged)
+		return pair_broken(pair, from);
+	seen = recv(pair->fd[from], turn->buffer,
+		    left < turn->size ? left : turn->size,
 		    MSG_PEEK | MSG_DONTWAIT);
-	if (seen < 0 && errno == EINTR)
-		return PAIR_DRY;
-	if (seen < 0 && errno != EAGAIN) {
-		pair_broken(pair, from);
-		return PAIR_BROKEN;
-	}
+	if (seen < 0 && errno != EAGAIN && errno != EINTR)
+		return pair_broken(pair, from);
 	if (seen <= 0)
-		return PAIR_DRY;
-	sent = send(pair->fd[!from], buffer, (size_t)seen,
+		return -EAGAIN;
+	sent = send(pair->fd[!from], turn->buffer, (size_t)seen,
 		    MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-		pair_broken(pair, !from);
-		return PAIR_BROKEN;
-	}
-	if (sent < 0) {
-		*ret_moved = 0;
-		return PAIR_BLOCKED;
-	}
+	if (sent < 0 && errno != EAGAIN && errno != EINTR)
+		return pair_broken(pair, !from);
+	if (sent < 0)
+		return -EAGAIN;
 	crash_point("passed-sent");
-	if (!pair_consume(pair, from, buffer, (size_t)sent)) {
-		pair_broken(pair, from);
-		return PAIR_BROKEN;
-	}
+	if (!pair_consume(pair, from, turn->buffer, (size_t)sent))
+		return pair_broken(pair, from);
 	crash_point("passed-taken");
 	pair->written[!from] += (uint64_t)sent;
 	/* See the end of sockmap_verdict() for the order. */
 	__atomic_store_n(&direction->drained,
 			 direction->drained + (uint64_t)sent, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	*ret_moved = (size_t)sent;
-	return sent < seen ? PAIR_BLOCKED : PAIR_MOVED;
+	direction->bytes += (uint64_t)sent;
+	direction->last_ns = turn->now_ns;
+	return sent;
 }
 
 /* ---- out ----------------------------------------------------------------- */
@@ -316,33 +343,16 @@ enum pair_status pair_drain(struct pair *pair, unsigned from, void *buffer,
 /*
  * Taking the verdict off a socket has a gap in which the kernel drops what it
  * is just about to judge (sk_psock_verdict_recv() without a program). So let
- * nothing be judged: what comes now is thrown away before TCP sees it, and sent
- * again. That costs the flow some 200 ms, so between hold and let-go there is
- * only what has to be. What was past the filter already stays in TCP's own
- * queue, by a low-water mark as high as the receive buffer allows.
- *
- * But NO_HOLE: that mark is up only while all is drained. Bytes in the queue
- * behind passed ones that nobody has read are a hole, at which the kernel stops
- * when it tidies up a queue that has grown too long (tcp_collapse()).
+ * nothing be judged: what comes from now on is thrown away before TCP sees it,
+ * and sent again. Then neither end can put off the moment in which all is
+ * drained, though it never pauses.
  */
 static int pair_hold(const struct pair *pair, unsigned side)
 {
-	int fd = pair->fd[side], half = 0, result;
-	socklen_t size = sizeof(half);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &half, &size) ||
-	    setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &pair->sockmap->hold,
-		       sizeof(int)))
+	if (setsockopt(pair->fd[side], SOL_SOCKET, SO_ATTACH_BPF,
+		       &pair->sockmap->hold, sizeof(int)))
 		return -errno;
-	half /= 2;
-	result = stream_lock(fd);
-	if (!result && !pair_is_drained(pair, side))
-		result = -EAGAIN;
-	if (!result && setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &half, size))
-		result = -errno;
-	if (!result && !pair_is_drained(pair, side))
-		result = -EAGAIN;
-	return result;
+	return stream_lock(pair->fd[side]);
 }
 
 static void pair_let_go(const struct pair *pair, unsigned side)
@@ -354,12 +364,52 @@ static void pair_let_go(const struct pair *pair, unsigned side)
 		   sizeof(none));
 }
 
-/* Take a side's verdict off, unless something has been passed after all. */
-static int pair_remove(struct pair *pair, unsigned side)
+/* ALL_DRAINED, of a side that is held. */
+static int pair_empty(struct pair *pair, unsigned side,
+		      const struct pair_turn *turn)
+{
+	ssize_t moved;
+
+	if (!pair_is_drained(pair, side))
+		pair_widen(pair, !side);
+	do {
+		moved = pair_drain(pair, side, turn);
+	} while (moved > 0);
+	return (int)moved;
+}
+
+/*
+ * What was past the filter already, and is not passed yet, stays in TCP's own
+ * queue: TCP takes the mark for half of the receive buffer.
+ *
+ * But NO_HOLE: the mark is up only while all is drained. Bytes in the queue
+ * behind passed ones that nobody has read are a hole, at which the kernel stops
+ * when it tidies up a queue that has grown too long (tcp_collapse()).
+ */
+static int pair_mark(const struct pair *pair, unsigned side)
+{
+	int most = INT_MAX;
+
+	if (setsockopt(pair->fd[side], SOL_SOCKET, SO_RCVLOWAT, &most,
+		       sizeof(most)))
+		return -errno;
+	return pair_is_drained(pair, side) ? 0 : -EAGAIN;
+}
+
+/* Take a side's verdict off. */
+static int pair_remove(struct pair *pair, unsigned side,
+		       const struct pair_turn *turn)
 {
 	uint32_t index = pair_index(pair, side);
 	int result = pair_hold(pair, side);
 
+	if (!result)
+		result = pair_empty(pair, side, turn);
+	/* Held until the kernel has passed the rest. */
+	if (result == -EAGAIN)
+		return result;
+	if (!result)
+		result = pair_mark(pair, side);
 	crash_point("holding");
 	if (!result) {
 		bpf_map_delete_elem(pair->sockmap->verdicts, &index);
@@ -382,16 +432,20 @@ static int pair_check(struct pair *pair, unsigned side)
 		       : -EBADMSG;
 }
 
-int pair_part(struct pair *pair)
+int pair_part(struct pair *pair, const struct pair_turn *turn)
 {
 	int result = 0;
 
 	/* True once, true for good: both are STOPPED. */
-	if (!pair_is_written(pair, 0) || !pair_is_written(pair, 1))
-		return -EAGAIN;
+	for (unsigned from = 0; from < 2; from++) {
+		if (!pair_is_written(pair, from)) {
+			pair_widen(pair, !from);
+			result = -EAGAIN;
+		}
+	}
 	for (unsigned side = 0; !result && side < 2; side++) {
 		if (pair->joined[side])
-			result = pair_remove(pair, side);
+			result = pair_remove(pair, side, turn);
 	}
 	if (result)
 		return result;
@@ -399,7 +453,7 @@ int pair_part(struct pair *pair)
 	pair_untarget(pair);
 	for (unsigned side = 0; !result && side < 2; side++)
 		result = pair_check(pair, side);
-	return result;
+	return !result && pair->wide ? pair_narrow(pair) : result;
 }
 
 void pair_forget(struct pair *pair)

@@ -18,12 +18,13 @@
  *             have not been read.
  *
  * A pair is taken apart when it is STOPPED and ALL_WRITTEN in both directions:
- * one side after the other, when what comes from there is ALL_DRAINED and
- * nothing is being judged; then ALL_JUDGED is checked, and the sockets are
- * ordinary ones again. This comes before anything that a socket does not
- * survive in a sockmap: a socket whose two directions have both ended loses
- * what was passed and not yet read, so an end is never passed on to a socket
- * that is in the maps.
+ * one side after the other, when nothing is being judged any more and what
+ * came from there is ALL_DRAINED; then ALL_JUDGED is checked, and the sockets
+ * are ordinary ones again. Only the kernel's own work is waited for: neither a
+ * sender that never pauses nor a reader that has stopped can keep a pair. This
+ * comes before anything that a socket does not survive in a sockmap: a socket
+ * whose two directions have both ended loses what was passed and not yet read,
+ * so an end is never passed on to a socket that is in the maps.
  */
 #ifndef SNICTL_PAIR_H
 #define SNICTL_PAIR_H
@@ -42,9 +43,10 @@
  * @record:  where pair_recover() finds what it needs; NULL: nowhere.
  * @joined:  by side: the verdict judges what arrives.
  * @taken:   by side: bytes that TCP had delivered, less judged ones.
- * @broken:  the side whose connection failed, after -ECONNRESET and
- *           PAIR_BROKEN.
+ * @broken:  the side whose connection failed, after -ECONNRESET.
  * @written: by side: bytes that TCP had taken, less those redirected there.
+ * @bound:   what pair_bound() was given.
+ * @wide:    a send buffer has no bound for the moment.
  */
 struct pair {
 	struct sockmap *sockmap;
@@ -57,6 +59,8 @@ struct pair {
 	int broken;
 	uint64_t taken[2];
 	uint64_t written[2];
+	uint32_t bound;
+	bool wide;
 };
 
 /**
@@ -67,7 +71,7 @@ struct pair {
  * To be done before there are many: what a sender has been offered cannot be
  * taken back. TCP by itself finds the sizes that are best for the throughput.
  */
-int pair_bound(const struct pair *pair, uint32_t limit);
+int pair_bound(struct pair *pair, uint32_t limit);
 
 /**
  * pair_is_ready() - whether there is nothing to be read on either side.
@@ -115,33 +119,34 @@ int pair_stop(struct pair *pair);
  */
 bool pair_is_written(const struct pair *pair, unsigned from);
 
+/**
+ * pair_widen() - let a side's TCP take what is left, however slow its reader
+ * is: no more than the other side's receive buffer holds. Both are STOPPED.
+ */
+void pair_widen(struct pair *pair, unsigned side);
+
 /** pair_is_drained() - ALL_DRAINED. */
 bool pair_is_drained(const struct pair *pair, unsigned from);
 
-enum pair_status {
-	PAIR_MOVED,   /* bytes went on: try again */
-	PAIR_DRAINED, /* ALL_DRAINED */
-	PAIR_DRY,     /* what is counted as passed is not there yet */
-	PAIR_BLOCKED, /* the sink takes nothing more now */
-	PAIR_BROKEN
+/**
+ * struct pair_turn - what pair_part() works with.
+ * @buffer: scratch of @size bytes.
+ * @now_ns: for the figures.
+ */
+struct pair_turn {
+	void *buffer;
+	size_t size;
+	uint64_t now_ns;
 };
 
 /**
- * pair_drain() - send on some of what was passed; ALL_WRITTEN holds.
- * @buffer:    scratch of @size bytes.
- * @ret_moved: bytes, with PAIR_MOVED and PAIR_BLOCKED.
- */
-enum pair_status pair_drain(struct pair *pair, unsigned from, void *buffer,
-			    size_t size, size_t *ret_moved);
-
-/**
- * pair_part() - take both sockets out of the maps; both are STOPPED.
+ * pair_part() - send on what was passed, and take both sockets out of the
+ * maps; both are STOPPED.
  *
- * Return: 0; -EAGAIN (not ALL_WRITTEN or not ALL_DRAINED any more: one side may
- * be out). After -EBADMSG (not ALL_JUDGED), -ECONNRESET and others both
- * connections are to be reset.
+ * Return: 0; -EAGAIN: in a moment. After -EBADMSG (not ALL_JUDGED), -ECONNRESET
+ * and others both connections are to be reset.
  */
-int pair_part(struct pair *pair);
+int pair_part(struct pair *pair, const struct pair_turn *turn);
 
 /** pair_forget() - the sockets have been closed. */
 void pair_forget(struct pair *pair);

@@ -14,9 +14,6 @@
 #include "sockmap_check.h"
 #include "stream.h"
 
-/* One direction's share of a turn. */
-#define REDIRECT_TURN_BYTES (1 << 20)
-
 /* ---- memory -------------------------------------------------------------- */
 
 /* Of what TCP may use on the whole machine before the kernel is short of it
@@ -155,7 +152,6 @@ static void redirect_return(struct flow *flow)
 		redirect_failed(flow, result);
 		return;
 	}
-	redirect_watch(flow, EPOLLIN | EPOLLRDHUP);
 	redirect_step(flow);
 }
 
@@ -320,57 +316,6 @@ void redirect_ready(struct flow *flow, enum flow_side side, uint32_t events)
 
 /* ---- out ----------------------------------------------------------------- */
 
-static void redirect_count(struct flow *flow, unsigned from, size_t bytes)
-{
-	struct abi_flow_direction *figures = &flow->hot->direction[from];
-
-	figures->bytes += bytes;
-	if (bytes && figures->last_ns != flow->thread->now_ns)
-		figures->last_ns = flow->thread->now_ns;
-}
-
-/* Send on what was passed, as much as a turn allows. */
-static enum pair_status redirect_drain(struct flow *flow, unsigned from)
-{
-	enum pair_status status;
-	size_t total = 0, moved;
-
-	do {
-		moved = 0;
-		status = pair_drain(flow->pair, from, flow->thread->buffer,
-				    AGENT_BUFFER_BYTES, &moved);
-		redirect_count(flow, from, moved);
-		total += moved;
-	} while (status == PAIR_MOVED && total < REDIRECT_TURN_BYTES);
-	return status;
-}
-
-static void redirect_watch_out(struct flow *flow, unsigned side)
-{
-	if (flow->watches_out[side])
-		return;
-	flow->watches_out[side] = true;
-	thread_watch(flow->thread, &flow->end[side],
-		     EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, false);
-}
-
-static void redirect_finish(struct flow *flow)
-{
-	int result = pair_part(flow->pair);
-
-	if (result == -EAGAIN) {
-		flow_again(flow);
-	} else if (result) {
-		redirect_failed(flow, result);
-	} else {
-		redirect_forget(flow);
-		deadline_set(&flow->thread->deadlines, flow, DEADLINE_IDLE,
-			     flow->thread->now_ns);
-		flow_phase(flow, ABI_PHASE_RELAY);
-		relay_pump(flow);
-	}
-}
-
 /* What the kernel had taken is in the sink's send buffer: the rest is as with
  * any flow. */
 static void redirect_end(struct flow *flow)
@@ -382,47 +327,36 @@ static void redirect_end(struct flow *flow)
 		relay_broken(flow, side);
 		return;
 	}
+	pair_widen(flow->pair, !side);
 	deadline_set(&flow->thread->deadlines, flow, DEADLINE_RETURN,
 		     flow->thread->now_ns);
 }
 
 void redirect_step(struct flow *flow)
 {
-	bool waits = false, drained = true;
+	struct thread *thread = flow->thread;
+	const struct pair_turn turn = {thread->buffer, AGENT_BUFFER_BYTES,
+				       thread->now_ns};
+	int result;
 
 	if (flow->broken) {
 		redirect_end(flow);
 		return;
 	}
-	for (unsigned from = 0; from < 2; from++) {
-		if (!pair_is_written(flow->pair, from)) {
-			waits = true;
-			continue;
-		}
-		switch (redirect_drain(flow, from)) {
-		case PAIR_DRAINED:
-			continue;
-		case PAIR_MOVED:
-			flow_again(flow);
-			break;
-		case PAIR_DRY:
-			waits = true;
-			break;
-		case PAIR_BLOCKED:
-			redirect_watch_out(flow, !from);
-			break;
-		case PAIR_BROKEN:
-			redirect_failed(flow, -ECONNRESET);
-			return;
-		}
-		drained = false;
+	result = pair_part(flow->pair, &turn);
+	if (result == -EAGAIN) {
+		deadline_set(&thread->deadlines, flow, DEADLINE_RETURN,
+			     thread->now_ns);
+	} else if (result) {
+		redirect_failed(flow, result);
+	} else {
+		redirect_forget(flow);
+		redirect_watch(flow, EPOLLIN | EPOLLRDHUP);
+		deadline_set(&thread->deadlines, flow, DEADLINE_IDLE,
+			     thread->now_ns);
+		flow_phase(flow, ABI_PHASE_RELAY);
+		relay_pump(flow);
 	}
-	if (drained && !waits)
-		redirect_finish(flow);
-	else
-		deadline_set(&flow->thread->deadlines, flow,
-			     waits ? DEADLINE_RETURN : DEADLINE_IDLE,
-			     flow->thread->now_ns);
 }
 
 /* ---- after a death ------------------------------------------------------- */
@@ -449,7 +383,9 @@ bool redirect_adopt(struct flow *flow)
 		flow_reset(flow, "worker-died");
 		return true;
 	}
-	result = pair_recover(flow->pair);
+	result = pair_bound(flow->pair, flow->cold->pair.granted);
+	if (!result)
+		result = pair_recover(flow->pair);
 	if (!result && !pair_is_joined(flow->pair)) {
 		redirect_forget(flow);
 		return false;

@@ -129,7 +129,7 @@ static int check_open(struct check *check, struct sockmap *sockmap)
 			       &check->pair.cookie[side], &size))
 			result = -errno;
 	}
-	return result;
+	return result ? result : pair_bound(&check->pair, CHECK_LIMIT);
 }
 
 /* Send up to @bytes from a side. Return: how many, or -errno. */
@@ -212,43 +212,19 @@ static int check_end(struct check *check)
 	return result;
 }
 
-/* One round of what the agent does to take a pair back; both far ends read. */
-static int check_return(struct check *check)
-{
-	for (unsigned side = 0; side < 2; side++) {
-		enum pair_status status;
-		size_t moved;
-		int result;
-
-		do {
-			status = pair_is_written(&check->pair, side)
-					 ? pair_drain(&check->pair, side,
-						      check->buffer,
-						      sizeof(check->buffer),
-						      &moved)
-					 : PAIR_DRY;
-		} while (status == PAIR_MOVED);
-		if (status == PAIR_BROKEN)
-			return -ECONNRESET;
-		result = check_take(check, side, MSG_DONTWAIT);
-		if (result && result != -EAGAIN)
-			return result;
-	}
-	return pair_part(&check->pair);
-}
-
+/* What the agent does to take a pair back. */
 static int check_part(struct check *check)
 {
+	const struct pair_turn turn = {check->buffer, sizeof(check->buffer), 0};
 	int result = pair_stop(&check->pair);
 
 	if (result)
 		return result;
 	for (unsigned i = 0; i < CHECK_PATIENCE_MS; i++) {
-		result = check_return(check);
+		result = pair_part(&check->pair, &turn);
 		if (result != -EAGAIN)
 			return result;
-		if (check->received[0] == check->sent[0])
-			poll(NULL, 0, 1);
+		poll(NULL, 0, 1);
 	}
 	return -ETIME;
 }
@@ -268,6 +244,28 @@ static int check_last_byte(struct check *check)
 	return result;
 }
 
+/* As the relay moves what comes when a pair is none any more. */
+static int check_relay(struct check *check)
+{
+	struct pollfd ends[] = {{check->far[1], POLLIN, 0},
+				{check->pair.fd[0], POLLIN, 0}};
+	ssize_t seen, sent = 0;
+	int result;
+
+	if (poll(ends, 2, CHECK_PATIENCE_MS) < 1)
+		return -ETIME;
+	seen = recv(check->pair.fd[0], check->buffer, sizeof(check->buffer),
+		    MSG_PEEK);
+	if (seen > 0)
+		sent = send(check->pair.fd[1], check->buffer, (size_t)seen,
+			    MSG_NOSIGNAL);
+	if (sent > 0 &&
+	    recv(check->pair.fd[0], check->buffer, (size_t)sent, 0) != sent)
+		return -EIO;
+	result = check_take(check, 0, MSG_DONTWAIT);
+	return result == -EAGAIN ? 0 : result;
+}
+
 static int check_stall(struct check *check)
 {
 	struct pollfd far = {check->far[0], POLLOUT, 0};
@@ -284,17 +282,8 @@ static int check_stall(struct check *check)
 	}
 	if (!result)
 		result = check_part(check);
-	while (!result && check->received[0] < check->sent[0]) {
-		ssize_t got = recv(check->pair.fd[0], check->buffer,
-				   sizeof(check->buffer), 0);
-
-		if (got > 0)
-			(void)send(check->pair.fd[1], check->buffer,
-				   (size_t)got, MSG_NOSIGNAL);
-		result = check_take(check, 0, got > 0 ? MSG_DONTWAIT : 0);
-		if (result == -EAGAIN && got > 0)
-			result = 0;
-	}
+	while (!result && check->received[0] < check->sent[0])
+		result = check_relay(check);
 	return result;
 }
 

@@ -164,6 +164,27 @@ def switches():
 	traffic_check backend2
 }
 
+# have_come_back N - as many flows, and the relay has them all.
+have_come_back() {
+	snictl flow list --json |
+		jq -e --argjson count "$1" \
+			'length == $count and all(.phase == "relay")'
+}
+
+@test "they come back though neither side ever pauses" {
+	local before
+	before=$(counter returns)
+	traffic_serve backend2
+	lab_start --log both.log client "$build/tests/tools/traffic" connect \
+		--to 192.0.2.1:443 --name traffic.test --shape both \
+		--connections 8 --concurrency 8 --size 10000000000
+	wait_until have_come_back 8
+	assert_equal "$(($(counter returns) - before))" 8
+	snictl flow kill --name traffic.test
+	lab_stop "$started"
+	lab_stop "$(<"$lab_path/run/traffic-backend2.pid")"
+}
+
 @test "a client's RST before a slow backend: what it gets is each byte once" {
 	routes <<<'route add slow.test 127.0.0.1:9000'
 	client router <<-'END'
@@ -182,7 +203,7 @@ def switches():
 		        taken += c.sock.send(data[taken:])
 		except BlockingIOError:
 		    pass
-		wait_flows(1, phase="return")
+		wait_flows(1, phase="relay")
 		c.reset()
 		got = b""
 		try:

@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <net/if.h>
@@ -161,58 +162,59 @@ static size_t far_take(struct rig *rig, unsigned side, int flags)
 	return (size_t)got;
 }
 
-/* All that was sent comes, and then nothing. */
-static void far_take_all(struct rig *rig, unsigned side)
-{
-	while (rig->stream[side].received < rig->stream[side].sent) {
-		wait_readable(rig->far[!side]);
-		assert_true(far_take(rig, side, 0) > 0);
-	}
-	assert_int_equal(rig->stream[side].received, rig->stream[side].sent);
-	assert_int_equal(far_take(rig, side, MSG_DONTWAIT), 0);
-}
-
 /* ---- the agent's part ---------------------------------------------------- */
 
-/* As the agent does it, with both readers at work. */
+/* As the agent does it. */
 static void part(struct rig *rig)
 {
+	const struct pair_turn turn = {buffer, sizeof(buffer), 0};
 	uint64_t end = now_ms() + PATIENCE_MS;
 	int result = pair_stop(&rig->pair);
 
 	assert_int_equal(result, 0);
-	do {
-		for (unsigned from = 0; from < 2; from++) {
-			enum pair_status status = PAIR_MOVED;
-			size_t moved;
-
-			while (pair_is_written(&rig->pair, from) &&
-			       status == PAIR_MOVED)
-				status = pair_drain(&rig->pair, from, buffer,
-						    sizeof(buffer), &moved);
-			assert_int_not_equal(status, PAIR_BROKEN);
-			far_take(rig, from, MSG_DONTWAIT);
-		}
-		result = pair_part(&rig->pair);
+	while ((result = pair_part(&rig->pair, &turn)) == -EAGAIN)
 		assert_true(now_ms() < end);
-	} while (result == -EAGAIN);
 	assert_int_equal(result, 0);
 	assert_false(pair_is_joined(&rig->pair));
 }
 
-/* The relay of two ordinary sockets: all that has come is sent on. */
+/* The relay of two ordinary sockets: what has come is sent on, as far as the
+ * sink takes it. */
 static void relay(struct rig *rig)
 {
 	for (unsigned from = 0; from < 2; from++) {
-		ssize_t got;
+		ssize_t got, sent;
 
-		while ((got = recv(rig->pair.fd[from], buffer, sizeof(buffer),
-				   0)) > 0)
-			assert_int_equal(send(rig->pair.fd[!from], buffer,
-					      (size_t)got, 0),
-					 got);
-		assert_true(got == 0 || errno == EAGAIN);
+		do {
+			got = recv(rig->pair.fd[from], buffer, sizeof(buffer),
+				   MSG_PEEK);
+			sent = got > 0 ? send(rig->pair.fd[!from], buffer,
+					      (size_t)got, 0)
+				       : 0;
+			if (sent > 0)
+				assert_int_equal(recv(rig->pair.fd[from],
+						      buffer, (size_t)sent, 0),
+						 sent);
+		} while (sent > 0);
 	}
+}
+
+/* All that was sent comes, through the pair or behind it, and then nothing. */
+static void far_take_all(struct rig *rig, unsigned side)
+{
+	struct pollfd polled[] = {{rig->far[!side], POLLIN, 0},
+				  {rig->pair.fd[side], POLLIN, 0}};
+
+	while (rig->stream[side].received < rig->stream[side].sent) {
+		bool joined = pair_is_joined(&rig->pair);
+
+		assert_true(poll(polled, joined ? 1 : 2, PATIENCE_MS) > 0);
+		if (!joined)
+			relay(rig);
+		far_take(rig, side, MSG_DONTWAIT);
+	}
+	assert_int_equal(rig->stream[side].received, rig->stream[side].sent);
+	assert_int_equal(far_take(rig, side, MSG_DONTWAIT), 0);
 }
 
 static void join(struct rig *rig, uint32_t limit)
@@ -338,9 +340,6 @@ static void test_an_end_is_not_passed_on_by_the_kernel(void **state)
 	rig_close(&rig);
 }
 
-/* What the client got rid of and the server has not read, while nobody but
- * the kernel moves anything. */
-/* @room: of the send buffer towards the reader, 0: what TCP gives. */
 /* What has not left the sender's own kernel. */
 static uint64_t far_queued(const struct rig *rig, unsigned side)
 {
@@ -350,54 +349,80 @@ static uint64_t far_queued(const struct rig *rig, unsigned side)
 	return (uint64_t)queued;
 }
 
-static void stall(uint32_t limit, int room)
+/* Send from the client until nobody takes any more. */
+static void fill(struct rig *rig)
 {
-	struct rig rig = rig_open(0);
-	const struct abi_flow_direction *up = &hot[0].direction[0];
 	uint8_t data[4096];
-	uint64_t end;
-	struct tcp_info info;
-	socklen_t size = sizeof(info);
 	int full = 0;
 
-	join(&rig, limit);
-	if (room)
-		setsockopt(rig.pair.fd[1], SOL_SOCKET, SO_SNDBUF, &room,
-			   sizeof(room));
 	/* Full is what stays full while the kernel has time to work. */
 	while (full < 50) {
 		ssize_t sent;
 
 		for (size_t i = 0; i < sizeof(data); i++)
-			data[i] = byte_at(0, rig.stream[0].sent + i);
-		sent = send(rig.far[0], data, sizeof(data), MSG_DONTWAIT);
+			data[i] = byte_at(0, rig->stream[0].sent + i);
+		sent = send(rig->far[0], data, sizeof(data), MSG_DONTWAIT);
 		if (sent > 0) {
-			rig.stream[0].sent += (uint64_t)sent;
+			rig->stream[0].sent += (uint64_t)sent;
 			full = 0;
 		} else {
 			full++;
 			poll(NULL, 0, 2);
 		}
 		/* Whatever goes wrong, the machine's memory is not ours. */
-		assert_true(rig.stream[0].sent < 256U << 20);
+		assert_true(rig->stream[0].sent < 256U << 20);
+		if (!pair_is_joined(&rig->pair))
+			relay(rig);
 	}
+}
+
+/* What the client got rid of and the server has not read is no more than
+ * LIMIT. Return: bytes that the server's TCP has acknowledged. */
+static uint64_t held_is_bounded(const struct rig *rig)
+{
+	struct tcp_info info;
+	socklen_t size = sizeof(info);
+
+	getsockopt(rig->pair.fd[1], IPPROTO_TCP, TCP_INFO, &info, &size);
+	assert_true(rig->stream[0].sent - info.tcpi_bytes_acked + 1 <=
+		    LIMIT + far_queued(rig, 0));
+	return info.tcpi_bytes_acked - 1;
+}
+
+/* Back from a reader that has stopped, in front of a sender that has not. */
+static void part_full(struct rig *rig)
+{
+	uint64_t received = rig->stream[0].received;
+
+	part(rig);
+	fill(rig);
+	held_is_bounded(rig);
+	assert_int_equal(rig->stream[0].received, received);
+	far_take_all(rig, 0);
+	rig_close(rig);
+}
+
+/* While nobody but the kernel moves anything.
+ * @room: of the send buffer towards the reader, 0: what TCP gives. */
+static void stall(uint32_t limit, int room)
+{
+	struct rig rig = rig_open(0);
+	const struct abi_flow_direction *up = &hot[0].direction[0];
+	uint64_t end;
+
+	join(&rig, limit);
+	if (room)
+		setsockopt(rig.pair.fd[1], SOL_SOCKET, SO_SNDBUF, &room,
+			   sizeof(room));
+	fill(&rig);
 	assert_true(up->passed > 0);
-	getsockopt(rig.pair.fd[1], IPPROTO_TCP, TCP_INFO, &info, &size);
-	assert_true(up->redirected - info.tcpi_bytes_acked + 1 <= limit / 2);
-	assert_true(rig.stream[0].sent - info.tcpi_bytes_acked + 1 <=
-		    LIMIT + far_queued(&rig, 0));
+	assert_true(up->redirected - held_is_bounded(&rig) <= limit / 2);
 	/* ALL_WRITTEN: nothing waits for the reader but in the send buffer. */
 	end = now_ms() + PATIENCE_MS;
 	pair_stop(&rig.pair);
 	while (!pair_is_written(&rig.pair, 0))
 		assert_true(now_ms() < end);
-	part(&rig);
-	while (rig.stream[0].received < rig.stream[0].sent) {
-		relay(&rig);
-		far_take(&rig, 0, MSG_DONTWAIT);
-		assert_true(now_ms() < end);
-	}
-	rig_close(&rig);
+	part_full(&rig);
 }
 
 static void test_a_reader_that_stops_stops_the_sender(void **state)
@@ -420,6 +445,29 @@ static void test_nothing_waits_for_a_reader_but_in_the_send_buffer(void **state)
 	(void)state;
 	stall(LIMIT, 20000);
 	stall(LIMIT, 200000);
+}
+
+static void set_notsent_lowat(const char *bytes)
+{
+	int fd = open("/proc/sys/net/ipv4/tcp_notsent_lowat", O_WRONLY);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, strlen(bytes)), strlen(bytes));
+	close(fd);
+}
+
+/* Then even a send buffer with much room takes nothing. */
+static void test_a_machine_that_queues_little_is_returned_from(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	set_notsent_lowat("4096");
+	rig = rig_open(0);
+	join(&rig, LIMIT);
+	fill(&rig);
+	part_full(&rig);
+	set_notsent_lowat("4294967295");
 }
 
 /* Keep the kernel's worker, which is bound to this processor, from running. */
@@ -496,6 +544,7 @@ static void test_a_reset_is_seen_as_one(void **state)
 	const struct linger linger = {.l_onoff = 1, .l_linger = 0};
 	struct rig rig = rig_open(0);
 	struct pollfd broken = {rig.pair.fd[1], 0, 0};
+	const struct pair_turn turn = {buffer, sizeof(buffer), 0};
 
 	(void)state;
 	join(&rig, LIMIT);
@@ -506,7 +555,7 @@ static void test_a_reset_is_seen_as_one(void **state)
 	assert_int_equal(poll(&broken, 1, PATIENCE_MS), 1);
 	assert_true(broken.revents & POLLERR);
 	assert_int_equal(pair_stop(&rig.pair), 0);
-	assert_int_equal(pair_part(&rig.pair), -ECONNRESET);
+	assert_int_equal(pair_part(&rig.pair, &turn), -ECONNRESET);
 	assert_int_equal(rig.pair.broken, 1);
 	rig.far[1] = -1;
 	rig_close(&rig);
@@ -689,6 +738,7 @@ int main(void)
 		pair_test(test_the_limit_holds_to_the_byte),
 		pair_test(
 			test_nothing_waits_for_a_reader_but_in_the_send_buffer),
+		pair_test(test_a_machine_that_queues_little_is_returned_from),
 		pair_test(test_no_more_than_256_segments_wait_for_the_kernel),
 		pair_test(test_one_socket_alone_is_parted_again),
 		pair_test(test_a_reset_is_seen_as_one),
