@@ -83,9 +83,28 @@ every_step() {
 	start_agent --datapath sockmap
 	[[ $(path_of sockmap on) == true ]] ||
 		skip "off: $(path_of sockmap why)"
-	every_step joining joined stopped passed-sent passed-taken \
-		holding parted
+	every_step joining joined stopped holding parted
 	(($(counter datapaths.sockmap) > 100))
+}
+
+@test "sockmap: while it sends on what was passed" {
+	local point
+	start_agent --datapath sockmap
+	[[ $(path_of sockmap on) == true ]] ||
+		skip "off: $(path_of sockmap why)"
+	# Each message is beyond the limit, so each flow comes back with it.
+	routes <<-'END'
+		set sockmap-limit 1024
+		route add two.test 198.51.100.12:443 --proxy v2
+	END
+	before=$(left_behind)
+	traffic_serve backend2 --expect-proxy v2
+	for point in passed-sent passed-taken; do
+		dies_at "$point" --name two.test --shape echo \
+			--size 30000 --message 3000 --connections 20
+	done
+	traffic_check backend2
+	wait_until nothing_is_left
 }
 
 @test "a refused client gets its alert, though the worker dies" {
