@@ -49,7 +49,7 @@
 #define ABI_NAME_MAX 253
 /* Names up to this are in the record of their flow, longer ones in "names",
  * which has room for one in every so many flows. */
-#define ABI_NAME_SHORT 57
+#define ABI_NAME_SHORT 56
 #define ABI_NAME_FLOWS 16
 #define ABI_TARGETS_MAX 8
 #define ABI_TRUSTED_MAX 8
@@ -495,6 +495,15 @@ struct abi_pair {
 	__u32 reserved;
 };
 
+/* enum abi_exchange - flags, of a request. */
+enum abi_exchange {
+	ABI_EXCHANGE_ASKED = 1,	   /* the backend has all of it */
+	ABI_EXCHANGE_ANSWERED = 2, /* the client has the response's head */
+	ABI_EXCHANGE_HEAD = 4,
+	ABI_EXCHANGE_OLD = 8, /* HTTP/1.0 */
+	ABI_EXCHANGE_WEBSOCKET = 16
+};
+
 /**
  * struct abi_flow_cold - written by the agent only, under @sequence.
  * @sequence:  odd while being written; a reader that sees it odd, or
@@ -520,6 +529,7 @@ struct abi_pair {
  *             the kernel gives them 32 bits.
  * @http_status: of the response to a request, 0: none, or no HTTP.
  * @why:       enum abi_why, beside @datapath.
+ * @exchange:  enum abi_exchange, for a worker that finds it in that phase.
  * @route_offset, @route_apex: where in the server name the domain of a wildcard
  *             route begins, and whether it is a ".domain".
  * @name_length: of the server name; 0: none.
@@ -554,6 +564,7 @@ struct abi_flow_cold {
 	__u16 http_status;
 	__u8 thread;
 	__u8 why;
+	__u8 exchange;
 	__u8 route_offset;
 	__u8 route_apex;
 	__u8 alpn_length;

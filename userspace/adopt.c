@@ -144,6 +144,9 @@ static void adopt_relay(struct flow *flow, const struct adopted ends[2])
 	cold->datapath = ABI_DATAPATH_RELAY;
 	flow_record_end(flow);
 	flow->datapath = ABI_DATAPATH_RELAY;
+	/* The backend gets one request, whatever the client sends behind it. */
+	if (cold->exchange & ABI_EXCHANGE_ANSWERED)
+		flow->direction[ABI_FROM_CLIENT] |= FLOW_ENDED | FLOW_SHUT;
 	flow_count_again(flow);
 	deadline_set(&thread->deadlines, flow,
 		     ends[0].shut || ends[1].shut ? DEADLINE_HALF_CLOSE
@@ -211,6 +214,25 @@ static void adopt_preface(struct flow *flow, struct adopted ends[2])
 		adopt_relay(flow, ends);
 }
 
+static void adopt_exchange(struct flow *flow, const struct adopted ends[2])
+{
+	__u8 flags = flow->cold->exchange;
+
+	if (flags & ABI_EXCHANGE_ANSWERED) {
+		adopt_relay(flow, ends);
+		return;
+	}
+	if (!(flags & ABI_EXCHANGE_ASKED) || ends[FLOW_CLIENT].sent ||
+	    ends[FLOW_CLIENT].broken || ends[FLOW_BACKEND].taken ||
+	    !http_adopt(flow)) {
+		flow_reset(flow, "worker-died");
+		return;
+	}
+	flow_count_again(flow);
+	if (!adopt_watch(flow, FLOW_CLIENT) || !adopt_watch(flow, FLOW_BACKEND))
+		flow_reset(flow, "error");
+}
+
 static void adopt_refuse(struct flow *flow)
 {
 	bool dropped = flow->cold->outcome == ABI_OUTCOME_DROPPED;
@@ -265,7 +287,7 @@ static void adopt_phase(struct flow *flow)
 		adopt_refuse(flow);
 		return;
 	case ABI_PHASE_EXCHANGE:
-		flow_reset(flow, "worker-died");
+		adopt_exchange(flow, ends);
 		return;
 	case ABI_PHASE_FREE:
 	case ABI_PHASE_SPLICED:

@@ -93,8 +93,11 @@ struct thread {
  * @sockmap_memory: bytes that its flows may hold, where nothing is set.
  * @sockmap_given: bytes that they have been promised.
  * @splice, @splice_off: likewise.
- * @wake_main:     eventfd, written when the last flow of a drain has ended.
+ * @exchange_count: of requests with a backend, those that would end with us.
+ * @wake_main:     eventfd, written when the last flow of a drain has ended, or
+ *                 the last exchange before we leave.
  * @listenings:    every listener opened since the start; flows point there.
+ * @leaving:       all is left to another worker soon: no request is begun.
  */
 struct agent {
 	struct paths paths;
@@ -116,12 +119,14 @@ struct agent {
 	pthread_mutex_t free_lock;
 	atomic_uint flow_count;
 	atomic_uint spliced_count;
+	atomic_uint exchange_count;
 	unsigned flow_limit;
 	struct limits limits;
 	struct listening *listenings;
 	uint64_t started_ns;
 	int wake_main;
 	atomic_bool draining;
+	atomic_bool leaving;
 };
 
 /** agent_now_ns() - CLOCK_MONOTONIC. */
@@ -130,7 +135,7 @@ uint64_t agent_now_ns(void);
 /** agent_flows_here() - flows that would end with the agent. */
 unsigned agent_flows_here(struct agent *agent);
 
-/** agent_wake_main() - the last flow has ended while draining. */
+/** agent_wake_main() - the last one has ended that it waits for. */
 void agent_wake_main(struct agent *agent);
 
 /** thread_watch() - add a descriptor, or change its events. Return: 0/-errno.

@@ -85,6 +85,8 @@ enum flow_direction_flags {
  * @cut_off:   the backend takes no more of the request.
  * @begun:     the response's head is on its way to the client.
  * @upgraded:  to WebSocket, once @out is sent.
+ * @told:      something has gone to the client, if only a 1xx.
+ * @outlives:  the record says all that another worker needs to go on.
  * @out:       of a head, what the client has not taken; @out_length bytes, of
  *             which @out_sent are gone. NULL: nothing.
  */
@@ -98,6 +100,8 @@ struct http {
 	bool cut_off;
 	bool begun;
 	bool upgraded;
+	bool told;
+	bool outlives;
 	uint8_t *out;
 	size_t out_length;
 	size_t out_sent;
@@ -320,6 +324,22 @@ void http_answer(struct flow *flow, enum abi_outcome outcome, unsigned status,
 /** http_refuse() - refuse(), on an HTTP listener. */
 void http_refuse(struct flow *flow, enum abi_outcome outcome);
 
+/** http_keep() - a request is on its way (http_keep.c). Return: its memory, or
+ * NULL. */
+struct http *http_keep(struct flow *flow);
+
+/** http_tell() - something goes to the client. */
+void http_tell(struct flow *flow);
+
+/** http_note() - nothing is in flight: record what another worker needs. */
+void http_note(struct flow *flow);
+
+/**
+ * http_adopt() - the backend has a request, and the client nothing yet.
+ * Return: false, with nothing done, where memory is short.
+ */
+bool http_adopt(struct flow *flow);
+
 /** http_begin() - the backend has the request's head (http_exchange.c). */
 void http_begin(struct flow *flow);
 
@@ -373,6 +393,13 @@ void relay_choose(struct flow *flow);
 
 /** refuse_word() - how a connection ends that is only read on. */
 const char *refuse_word(const struct flow *flow);
+
+/**
+ * relay_measure() - nothing is in flight: what comes from here on is as many
+ * bytes sent as taken.
+ * Return: false where that cannot be recorded.
+ */
+bool relay_measure(struct flow *flow);
 
 /** relay_start() - both sides are connected: move bytes (relay.c). */
 void relay_start(struct flow *flow);

@@ -232,6 +232,7 @@ static enum exchange_status response_take(struct flow *flow,
 	    !flow_consume(flow, FLOW_BACKEND, http->scan.offset))
 		return exchange_bad_gateway(flow);
 	http->scan = (struct http_scan){0};
+	http_tell(flow);
 	if (response->status >= 200 || response->status == 101)
 		response_note(flow, response);
 	else if (http->old) /* RFC 9110 section 15.2: it knows no 1xx */
@@ -317,9 +318,12 @@ void http_pump(struct flow *flow)
 		response = response_step(flow);
 		if (response == EXCHANGE_OVER)
 			return;
-		if (request == EXCHANGE_WAIT && response == EXCHANGE_WAIT)
+		if (request == EXCHANGE_WAIT && response == EXCHANGE_WAIT) {
+			http_note(flow);
 			return;
+		}
 	}
+	http_note(flow);
 	flow_again(flow);
 }
 
@@ -360,11 +364,4 @@ void http_expired(struct flow *flow)
 	}
 	flow->error = ETIMEDOUT;
 	http_refuse(flow, ABI_OUTCOME_CONNECT_FAILED);
-}
-
-void http_forget(struct flow *flow)
-{
-	if (flow->http)
-		free(flow->http->out);
-	free(take_pointer(flow->http));
 }

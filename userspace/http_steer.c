@@ -154,15 +154,17 @@ static bool http_is_trusted(const struct flow *flow)
 	return false;
 }
 
-static bool http_keep(struct flow *flow, const struct http_request *request)
+static bool http_keep_request(struct flow *flow,
+			      const struct http_request *request)
 {
-	flow->http = calloc(1, sizeof(*flow->http));
-	if (!flow->http)
+	struct http *http = http_keep(flow);
+
+	if (!http)
 		return false;
-	flow->http->request = request->body;
-	flow->http->is_head = request->is_head;
-	flow->http->old = !request->minor;
-	flow->http->websocket = request->websocket;
+	http->request = request->body;
+	http->is_head = request->is_head;
+	http->old = !request->minor;
+	http->websocket = request->websocket;
 	return true;
 }
 
@@ -183,7 +185,8 @@ static void http_forward(struct flow *flow, const struct http_request *request)
 		http_refuse_head(flow, HTTP_HEAD_TOO_LARGE);
 		return;
 	}
-	if (!http_keep(flow, request) || !steer_keep(flow, head, length)) {
+	if (!http_keep_request(flow, request) ||
+	    !steer_keep(flow, head, length)) {
 		flow_outcome(flow, ABI_OUTCOME_LIMITED);
 		flow_reset(flow, "limited");
 		return;
@@ -315,6 +318,9 @@ void http_read(struct flow *flow)
 	struct thread *thread = flow->thread;
 	ssize_t got;
 
+	/* It is left where it is, for another worker. */
+	if (atomic_load(&thread->agent->leaving))
+		return;
 	do {
 		do {
 			got = recv(flow->end[FLOW_CLIENT].fd, thread->buffer,

@@ -20,15 +20,38 @@
 /* How long to accept nothing when descriptors are short. */
 #define LISTEN_PAUSE_NS 100000000ULL
 
+/* What is not accepted waits in the queue. */
+static uint32_t listen_events(const struct acceptor *one)
+{
+	const struct thread *thread = one->thread;
+
+	if (thread->paused_until_ns ||
+	    (one->listening->row.http && atomic_load(&thread->agent->leaving)))
+		return 0;
+	return EPOLLIN;
+}
+
+static void listen_watch_again(struct thread *thread, void *context)
+{
+	(void)context;
+	for (struct acceptor *one = thread->acceptors; one; one = one->next)
+		thread_watch(thread, &one->watch, listen_events(one), false);
+}
+
+void listen_hold_requests(struct agent *agent)
+{
+	agent_on_threads(agent, listen_watch_again, NULL);
+}
+
 void listen_pause(struct thread *thread)
 {
-	if (!thread->paused_until_ns) {
-		thread->counters->accept_pauses++;
-		for (struct acceptor *one = thread->acceptors; one;
-		     one = one->next)
-			thread_watch(thread, &one->watch, 0, false);
-	}
+	bool paused = thread->paused_until_ns;
+
 	thread->paused_until_ns = thread->now_ns + LISTEN_PAUSE_NS;
+	if (paused)
+		return;
+	thread->counters->accept_pauses++;
+	listen_watch_again(thread, NULL);
 }
 
 void listen_resume(struct thread *thread)
@@ -36,8 +59,9 @@ void listen_resume(struct thread *thread)
 	thread->paused_until_ns = 0;
 	for (struct acceptor *one = thread->acceptors; one; one = one->next) {
 		/* One that could not be added before is added now. */
-		if (thread_watch(thread, &one->watch, EPOLLIN, false) &&
-		    thread_watch(thread, &one->watch, EPOLLIN, true))
+		if (thread_watch(thread, &one->watch, listen_events(one),
+				 false) &&
+		    thread_watch(thread, &one->watch, listen_events(one), true))
 			thread->paused_until_ns =
 				thread->now_ns + LISTEN_PAUSE_NS;
 	}
@@ -200,8 +224,7 @@ static void listen_attach(struct thread *thread, void *context)
 		one->thread = thread;
 		one->next = thread->acceptors;
 		thread->acceptors = one;
-		if (thread_watch(thread, &one->watch,
-				 thread->paused_until_ns ? 0 : EPOLLIN, true))
+		if (thread_watch(thread, &one->watch, listen_events(one), true))
 			listen_pause(thread);
 	}
 }

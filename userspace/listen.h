@@ -58,6 +58,9 @@ struct listening *listen_by_id(const struct agent *agent, uint32_t id);
 struct listening *listen_at(const struct agent *agent,
 			    const struct abi_endpoint *local);
 
+/** listen_hold_requests() - the agent is leaving: accept none any more. */
+void listen_hold_requests(struct agent *agent);
+
 /** listen_stop() - accept what is queued, then close every listener. */
 void listen_stop(struct agent *agent);
 

@@ -353,6 +353,15 @@ static bool relay_settle(struct flow *flow, enum abi_direction direction,
 	return true;
 }
 
+/* Behind a request the client has not been read: a close would reset it. */
+static void relay_end(struct flow *flow)
+{
+	if (flow->cold->exchange & ABI_EXCHANGE_ANSWERED)
+		refuse_with(flow, ABI_OUTCOME_ROUTED, NULL, 0);
+	else
+		flow_end(flow, "closed");
+}
+
 void relay_pump(struct flow *flow)
 {
 	/* Whether the flow is one for the kernel: little at a time, and nothing
@@ -374,7 +383,7 @@ void relay_pump(struct flow *flow)
 			 !(flow->direction[i] & FLOW_BULK);
 	}
 	if (flow->direction[0] & flow->direction[1] & FLOW_SHUT)
-		flow_end(flow, "closed");
+		relay_end(flow);
 	else if (quiet)
 		redirect_try(flow);
 }
@@ -411,8 +420,7 @@ static bool relay_has(const struct flow *flow)
 		flow->thread->agent->sockmap);
 }
 
-/* Behind an upgraded request: nothing is in flight. */
-static void relay_measure(struct flow *flow)
+bool relay_measure(struct flow *flow)
 {
 	struct abi_flow_cold *cold = flow->cold;
 	enum stream_state state;
@@ -422,11 +430,13 @@ static void relay_measure(struct flow *flow)
 		bool connected = i == ABI_FROM_CLIENT;
 
 		if (stream_sent(flow->end[!i].fd, &sent, &state) ||
-		    stream_taken(flow->end[i].fd, &taken, &state))
-			continue;
+		    stream_taken(flow->end[i].fd, &taken, &state) ||
+		    sent > UINT32_MAX || taken > UINT32_MAX)
+			return false;
 		cold->before_sent[i] = (__u32)(sent - connected);
 		cold->before_taken[i] = (__u32)taken;
 	}
+	return true;
 }
 
 void relay_start(struct flow *flow)
@@ -438,7 +448,7 @@ void relay_start(struct flow *flow)
 	if (flow->opening)
 		relay_choose(flow);
 	else
-		relay_measure(flow);
+		(void)relay_measure(flow);
 	flow_forget_opening(flow);
 	cold = flow_record_begin(flow);
 	cold->phase = ABI_PHASE_RELAY;

@@ -31,9 +31,13 @@ enum worker_poll {
 	WORKER_POLLS
 };
 
+/* So long requests on port 80 may take that an upgrade has come upon. */
+#define WORKER_LEAVE_NS 5000000000ULL
+
 /**
  * struct worker - the main thread of the worker process.
  * @leaving: all that is open is left to the worker of the next version.
+ * @until_ns: when to end, draining or leaving, at the latest; 0: neither.
  */
 struct worker {
 	struct agent agent;
@@ -42,7 +46,7 @@ struct worker {
 	bool stopping;
 	bool leaving;
 	bool retry;
-	uint64_t drain_until_ns;
+	uint64_t until_ns;
 	struct edge_watch edge;
 };
 
@@ -60,18 +64,39 @@ static int worker_signals(void)
 	return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+static uint64_t worker_drain_ns(const struct worker *worker)
+{
+	return setting_get(&worker->agent.store, ABI_SET_DRAIN_TIMEOUT_MS) *
+	       1000000;
+}
+
 static void worker_drain(struct worker *worker)
 {
 	struct agent *agent = &worker->agent;
-	uint64_t most_ms = setting_get(&agent->store, ABI_SET_DRAIN_TIMEOUT_MS);
 
 	log_say(LOG_LEVEL_NOTICE, "no new connections; %u flows may end",
 		agent_flows_here(agent));
 	atomic_store(&agent->draining, true);
 	listen_stop(agent);
-	worker->drain_until_ns = agent_now_ns() + most_ms * 1000000;
-	if (!agent_flows_here(agent))
-		worker->stopping = true;
+	worker->until_ns = agent_now_ns() + worker_drain_ns(worker);
+}
+
+/* Of all that is open only a request that is with its backend needs us to the
+ * end: the next one waits. */
+static void worker_leave(struct worker *worker)
+{
+	unsigned count = atomic_load(&worker->agent.exchange_count);
+	uint64_t most_ns = worker_drain_ns(worker);
+
+	if (count)
+		log_say(LOG_LEVEL_NOTICE,
+			"no new requests; %u that are sent may end", count);
+	if (most_ns > WORKER_LEAVE_NS)
+		most_ns = WORKER_LEAVE_NS;
+	worker->until_ns = agent_now_ns() + most_ns;
+	worker->leaving = true;
+	atomic_store(&worker->agent.leaving, true);
+	listen_hold_requests(&worker->agent);
 }
 
 static void worker_on_signal(struct worker *worker)
@@ -81,8 +106,8 @@ static void worker_on_signal(struct worker *worker)
 	while (read(worker->polls[WORKER_SIGNAL].fd, &signal, sizeof(signal)) ==
 	       sizeof(signal)) {
 		if (signal.ssi_signo == SIGUSR2)
-			worker->stopping = worker->leaving = true;
-		else if (signal.ssi_signo == SIGINT || worker->drain_until_ns)
+			worker_leave(worker);
+		else if (signal.ssi_signo == SIGINT || worker->until_ns)
 			worker->stopping = true;
 		else
 			worker_drain(worker);
@@ -94,16 +119,26 @@ static int worker_timeout_ms(const struct worker *worker)
 	uint64_t now_ns = agent_now_ns();
 	int most_ms = HEART_BEAT_MS;
 
-	if (worker->drain_until_ns)
-		most_ms = worker->drain_until_ns <= now_ns
-				  ? 0
-				  : (int)((worker->drain_until_ns - now_ns) /
-					  1000000) +
-					    1;
+	if (worker->until_ns)
+		most_ms =
+			worker->until_ns <= now_ns
+				? 0
+				: (int)((worker->until_ns - now_ns) / 1000000) +
+					  1;
 	else if (!worker->retry)
 		most_ms = edge_watch_timeout_ms(&worker->edge,
 						&worker->agent.store);
 	return most_ms < 0 || most_ms > HEART_BEAT_MS ? HEART_BEAT_MS : most_ms;
+}
+
+/* Draining or leaving: until there is nothing more to wait for. */
+static bool worker_is_over(struct worker *worker)
+{
+	struct agent *agent = &worker->agent;
+	unsigned left = worker->leaving ? atomic_load(&agent->exchange_count)
+					: agent_flows_here(agent);
+
+	return !left || agent_now_ns() >= worker->until_ns;
 }
 
 static void worker_beat(struct worker *worker)
@@ -123,14 +158,12 @@ static void worker_turn(struct worker *worker)
 		worker_on_signal(worker);
 	if (count > 0 && worker->polls[WORKER_CONTROL].revents)
 		serve_request(&worker->agent, worker->polls[WORKER_CONTROL].fd);
-	if (worker->drain_until_ns) {
+	if (worker->polls[WORKER_DRAINED].revents)
 		eventfd_read(worker->polls[WORKER_DRAINED].fd, &ended);
-		if (!agent_flows_here(&worker->agent) ||
-		    agent_now_ns() >= worker->drain_until_ns)
-			worker->stopping = true;
-	} else if (!worker->stopping) {
+	if (worker->until_ns)
+		worker->stopping |= worker_is_over(worker);
+	else if (!worker->stopping)
 		worker->retry = listen_sync(&worker->agent) != 0;
-	}
 	edge_watch_turn(&worker->edge, &worker->agent);
 }
 

@@ -137,6 +137,20 @@ def large_head(request):
                  b"\r\nContent-Length: 3\r\n\r\nend")
 
 
+def slow(request):
+    """Says that it was asked; the answer when somebody writes to the FIFO
+    that the query names, half of the body when it is written to again."""
+    body = request.body()
+    fifo = request.path.split("?")[1]
+    with open(fifo, encoding="ascii") as line:
+        line.read()
+    request.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+                 % (1000 + len(body)), b"a" * 500)
+    with open(fifo, encoding="ascii") as line:
+        line.read()
+    request.send(b"b" * 500, body)
+
+
 def cut(request):
     request.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
 
@@ -197,7 +211,7 @@ PATHS = {
     "/keep-open": keep_open, "/head": head, "/empty": empty, "/large": large,
     "/large-head": large_head, "/cut": cut, "/cut-head": cut_head,
     "/silent": silent, "/nothing": nothing, "/garbage": garbage,
-    "/early": early, "/unasked": unasked, "/websocket": websocket,
+    "/early": early, "/slow": slow, "/unasked": unasked, "/websocket": websocket,
 }
 
 

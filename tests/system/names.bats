@@ -41,16 +41,16 @@ begin_long() {
 		    return c
 
 		def cut(name):
-		    return "..." + name[-57:]
+		    return "..." + name[-56:]
 
 		def named():
 		    return {flow["id"]: flow["name"] for flow in flows()}
 
 		# In the order of the ids: the fifth long one has no room.
 		names = [long(tag, length) for tag, length in (
-		    ("a", 57), ("b", 58), ("c", 253), ("d", 100), ("e", 200),
+		    ("a", 56), ("b", 57), ("c", 253), ("d", 100), ("e", 200),
 		    ("f", 253))]
-		equal([len(name) for name in names], [57, 58, 253, 100, 200, 253])
+		equal([len(name) for name in names], [56, 57, 253, 100, 200, 253])
 		peers = [begin(name) for name in names]
 		before = named()
 		equal([name for _, name in sorted(before.items())],
@@ -82,7 +82,7 @@ begin_long() {
 			worker = int(subprocess.check_output(
 			    ("pgrep", "-P", os.environ["AGENT"])))
 			os.kill(worker, signal.SIGKILL)
-			late = long("a", 57)
+			late = long("a", 56)
 			begin(late).close()
 			wait_flows(1, name=late)
 			equal(named(), before)
