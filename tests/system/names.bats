@@ -72,7 +72,7 @@ begin_long() {
 		END
 	} | client
 	wait_for_flow 'name=c(\.x{40})+\.y+\.long\.test route=\.long\.test'
-	wait_for_flow 'name=\.\.\.[xy.]{47}\.long\.test route=\.long\.test'
+	wait_for_flow 'name=\.\.\.[xy.]{46}\.long\.test route=\.long\.test'
 }
 
 @test "whose a long name is outlives the worker" {
