@@ -298,3 +298,17 @@ proxied() {
 	assert_failure
 	assert_equal "$(traffic_summary client | jq .connections)" 0
 }
+
+@test "clients wait for an answer, where there is to be one" {
+	run -0 --separate-stderr connect --shape echo,up,both --connections 30
+	lab_start --log answering.log client "$build/tests/tools/traffic" \
+		serve --listen 127.0.0.1:444 --answer 9
+	wait_until grep -qx ready "$lab_path/log/answering.log"
+	run -0 --separate-stderr traffic_connect --to 127.0.0.1:444 \
+		--shape all --connections 60 --stall 10 --answer 9
+	# No answer comes: nothing is sent, also not by halves.
+	run -1 --separate-stderr connect --shape up --answer 9 --timeout 1
+	jq -e '.failures.timeout == 1 and .bytes_sent == 0' <<<"$output"
+	run -1 --separate-stderr connect --shape both --answer 9 --size 5
+	jq -e '.failures.corrupt == 1' <<<"$output"
+}

@@ -19,6 +19,20 @@ int64_t clock_ns(void)
 	return now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
+void flow_greet(struct flow *flow, const struct options *options)
+{
+	size_t run;
+
+	if (!options->greeting)
+		return;
+	flow->out = malloc(options->greeting);
+	if (!flow->out)
+		abort();
+	memcpy(flow->out, pattern_at(pattern_key(0, 0, GREETING), 0, &run),
+	       options->greeting);
+	flow->out_length = options->greeting;
+}
+
 static void flow_over(struct flow *flow)
 {
 	flow->state = FLOW_OVER;

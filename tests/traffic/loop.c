@@ -244,21 +244,13 @@ static void accept_some(struct loop *loop, int listener)
 		int fd = accept4(listener, NULL, NULL,
 				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 		struct flow *flow;
-		size_t run;
 
 		if (fd < 0)
 			return;
 		flow = loop_add(loop, fd);
 		flow->state = FLOW_PREFACE;
-		if (!options->greeting)
-			continue;
-		flow->out = malloc(options->greeting);
-		if (!flow->out)
-			abort();
-		memcpy(flow->out,
-		       pattern_at(pattern_key(0, 0, GREETING), 0, &run),
-		       options->greeting);
-		flow->out_length = options->greeting;
+		if (!options->answer)
+			flow_greet(flow, options);
 	}
 }
 

@@ -53,6 +53,8 @@ static const char usage_text[] =
 	"both\n"
 	"  --ready-fd N      where to write `ready` or `parked` (1, connect: 2)\n"
 	"  --greeting N      the server sends so many bytes at once (0)\n"
+	"  --answer N        it sends them when the hello has come, and clients\n"
+	"                    send nothing before that\n"
 	"  --timeout SECONDS fail what makes no progress (30)\n";
 
 static void usage_error(const char *what, const char *value)
@@ -270,7 +272,9 @@ static void parse_ends(struct options *options, char which, char *value)
 		options->congestion = value;
 		break;
 	case 'g':
+	case 'q':
 		options->greeting = (uint32_t)number(value, PATTERN_BLOCK);
+		options->answer = which == 'q';
 		break;
 	case 'o':
 		options->timeout_seconds = (int64_t)number(value, 86400);
@@ -308,6 +312,7 @@ static const struct option connect_options[] = {
 	{"proxy-source", required_argument, NULL, 'F'},
 	{"proxy-destination", required_argument, NULL, 'T'},
 	{"greeting", required_argument, NULL, 'g'},
+	{"answer", required_argument, NULL, 'q'},
 	{"timeout", required_argument, NULL, 'o'},
 	{"ready-fd", required_argument, NULL, 'r'},
 	{0}};
@@ -320,6 +325,7 @@ static const struct option serve_options[] = {
 	{"connections", required_argument, NULL, 'n'},
 	{"congestion", required_argument, NULL, 'a'},
 	{"greeting", required_argument, NULL, 'g'},
+	{"answer", required_argument, NULL, 'q'},
 	{"timeout", required_argument, NULL, 'o'},
 	{"ready-fd", required_argument, NULL, 'r'},
 	{0}};

@@ -163,8 +163,11 @@ static bool proxy_right(struct loop *loop, struct flow *flow,
 	return true;
 }
 
-static void begin_stream(struct flow *flow, const struct pact *pact)
+static void begin_stream(const struct options *options, struct flow *flow,
+			 const struct pact *pact)
 {
+	if (options->answer)
+		flow_greet(flow, options);
 	flow->state = FLOW_STREAM;
 	flow->id = pact->id;
 	flow->random = pattern_mix(pact->id, pact->seed);
@@ -198,7 +201,7 @@ static size_t parse_preface(struct loop *loop, struct flow *flow,
 		flow_fail(loop, flow, FAIL_HELLO, "the hello: %s", fault);
 	if (hello <= 0)
 		return 0;
-	begin_stream(flow, &pact);
+	begin_stream(loop->options, flow, &pact);
 	if (!proxy_right(loop, flow, &claim, &pact, name))
 		return 0;
 	if (!name_expected(loop->options, name)) {

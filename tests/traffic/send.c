@@ -14,6 +14,8 @@ static uint64_t sendable_to(struct loop *loop, struct flow *flow)
 	const struct plan *plan = &flow->mine;
 	uint64_t limit = plan->bytes;
 
+	if (loop->options->answer && flow->greeting_left)
+		return 0;
 	switch ((enum start)plan->start) {
 	case START_AT_ONCE:
 		break;

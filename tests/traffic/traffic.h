@@ -227,6 +227,7 @@ struct options {
 	uint32_t message;
 	uint32_t stall_ms;
 	uint32_t greeting;
+	bool answer; /* the greeting comes after the hello */
 	uint32_t chunk;
 	uint32_t pace_us;
 	char *names[LIST_MAX];
@@ -326,6 +327,8 @@ void flow_step(struct loop *loop, struct flow *flow);
 /** flow_fail() - count, say why (the first few), reset the connection. */
 void flow_fail(struct loop *loop, struct flow *flow, enum failure failure,
 	       const char *format, ...) __attribute__((format(printf, 4, 5)));
+/** flow_greet() - the server's greeting is what goes first. */
+void flow_greet(struct flow *flow, const struct options *options);
 /** flow_cut() - end a flow that has END_CUT. */
 void flow_cut(struct loop *loop, struct flow *flow);
 /** flow_take_end() - the other side has ended its stream in order. */

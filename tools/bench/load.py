@@ -13,6 +13,9 @@ from machine import Meter
 TRAFFIC = os.path.join(BUILD, "tests", "tools", "traffic")
 # What a client may take over its own time before it is given up.
 PATIENCE_S = 30
+# As clients of TLS do, ours wait for an answer to their hello before they send
+# more; where they send nothing, what they are sent is the answer.
+ANSWER = ("--answer", 1)
 # After which a connection without progress has failed.
 PATIENCE = ("--timeout", "5")
 
@@ -29,11 +32,15 @@ def parse_report(text):
         return None
 
 
-def server(lab, proxy, patience=PATIENCE, more=()):
+def answer(words):
+    return () if "down" in words else ANSWER
+
+
+def server(lab, proxy, words, patience=PATIENCE):
     """A server on the backend that checks PROXY header, name and bytes."""
     argv = [TRAFFIC, "serve", "--listen", f"0.0.0.0:{BACKEND_PORTS[proxy]}"]
     argv += ["--expect-name", NAME, "--expect-proxy", proxy]
-    argv += [*patience, *more]
+    argv += [*patience, *map(str, words)]
     process = lab.popen(
         lab.server, argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -43,7 +50,7 @@ def server(lab, proxy, patience=PATIENCE, more=()):
 
 def client_argv(address, words, patience=PATIENCE):
     argv = [TRAFFIC, "connect", "--to", address, "--name", NAME]
-    return [*argv, *patience, *map(str, words)]
+    return [*argv, *patience, *map(str, (*words, *answer(words)))]
 
 
 def wait_for_word(process, word, seconds=30):
@@ -61,7 +68,9 @@ def exchange(lab, running, words, server_words=()):
     The server is a new one, so that its figures are of this exchange alone;
     it starts before and ends after what is measured.
     """
-    serving = server(lab, running.contender.proxy, more=server_words)
+    serving = server(
+        lab, running.contender.proxy, (*server_words, *answer(words))
+    )
     meter = Meter(lab.sessions, running.pids())
     try:
         meter.start()

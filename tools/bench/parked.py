@@ -39,7 +39,7 @@ class Parked:
 
     def __enter__(self):
         self.serving = load.server(
-            self.lab, self.running.contender.proxy, PARKED_PATIENCE
+            self.lab, self.running.contender.proxy, load.ANSWER, PARKED_PATIENCE
         )
         return self
 
@@ -184,9 +184,7 @@ def worker(running):
 def new_connection_s(lab, running, event):
     """From @event() until a connection begun after it has been served; the
     client's process is there before."""
-    argv = load.client_argv(
-        running.address(), ["--shape", "down", "--size", 1024, "--connections", 1]
-    )
+    argv = load.client_argv(running.address(), ["--shape", "echo", "--size", 1024])
     wait = ["sh", "-c", 'echo ready; read -r go; exec "$@"', "sh", *argv]
     pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
     client = lab.popen("client", wait, **pipes)
