@@ -480,7 +480,9 @@ void flow_end(struct flow *flow, const char *how)
 	struct thread *thread = flow->thread;
 	struct abi_flow_cold *cold;
 
-	if (flow->cold->connected_ns)
+	/* Only a line of the log tells them of a flow that has ended. */
+	if (flow->cold->connected_ns &&
+	    setting_get(&thread->agent->store, ABI_SET_LOG) != ABI_LOG_OFF)
 		flow_count_packets(flow);
 	join_leave(flow);
 	for (unsigned i = 0; i < 2; i++) {

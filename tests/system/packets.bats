@@ -59,4 +59,6 @@ packets() {
 	sent=$(($(packets) - before))
 	echo "$sent packets for 100 connections"
 	((sent < 900))
+	# And the log tells those that came in.
+	wait_for_flow 'packets_in=[4-9] packets_out=[4-9] end=closed' >/dev/null
 }
