@@ -251,6 +251,9 @@ static __noinline int forward(struct __sk_buff *skb, __u32 index, __u32 from,
 	addresses = rewrite_ip(skb, splice, way);
 	if (addresses < 0)
 		return TC_ACT_SHOT;
+	/* The tag that it has come in with; the way out has its own. */
+	if (skb->vlan_present && bpf_skb_vlan_pop(skb))
+		return TC_ACT_SHOT;
 	if (walk_store(skb, l4, length, &walk, old) ||
 	    bpf_l4_csum_replace(skb,
 				l4 + __builtin_offsetof(struct tcphdr, check),

@@ -176,6 +176,17 @@ for n in c:
 	pings
 }
 
+@test "what comes in by a VLAN goes out without its tag" {
+	clients '
+go()
+for n in c:
+    c[n].exchange(bytes(100000))
+    c[n].fin().expect_fin()'
+	tcx client ingress before tag
+	go
+	whole
+}
+
 # pmtu - what the targets' connections take for the path's.
 pmtu() {
 	lab_exec backend1 ss -Htin state established sport = :443 |

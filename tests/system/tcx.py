@@ -5,8 +5,9 @@
 tcx.py INTERFACE ingress|egress before|after VERDICT
 
 Attaches to the interface by tcx (Linux 6.6), before or after all others, a
-program that says VERDICT of every packet: next, pass or drop. Prints "ready";
-it hangs there until this ends.
+program that says VERDICT of every packet: next, pass or drop; or "tag", which
+makes each a packet of VLAN 5, and says next. Prints "ready"; it hangs there
+until this ends.
 """
 
 import ctypes
@@ -21,7 +22,23 @@ PROG_LOAD, LINK_CREATE = 5, 28
 SCHED_CLS = 3
 TYPES = {"ingress": 46, "egress": 47}
 PLACES = {"before": 1 << 3, "after": 1 << 4}
-VERDICTS = {"next": -1, "pass": 0, "drop": 2}
+VERDICTS = {"next": -1, "pass": 0, "drop": 2, "tag": -1}
+VLAN_PUSH, ETH_P_8021Q = 18, 0x8100
+
+
+def instruction(code, registers, value):
+    return struct.pack("=BBhi", code, registers, 0, value)
+
+
+def program(verdict):
+    """r0 = verdict; exit; to tag: first bpf_skb_vlan_push()."""
+    code = instruction(0xB7, 0, VERDICTS[verdict]) + instruction(0x95, 0, 0)
+    if verdict == "tag":
+        code = (instruction(0xB7, 2, socket.htons(ETH_P_8021Q))
+                + instruction(0xB7, 3, 5)
+                + instruction(0x85, 0, VLAN_PUSH) + code)
+    return code
+
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -36,16 +53,13 @@ def bpf(command, attributes):
 
 def main():
     interface, way, place, verdict = sys.argv[1:]
-    # r0 = verdict; exit
-    code = ctypes.create_string_buffer(
-        struct.pack("=BBhi", 0xB7, 0, 0, VERDICTS[verdict])
-        + struct.pack("=BBhi", 0x95, 0, 0, 0)
-    )
+    code = program(verdict)
+    room = ctypes.create_string_buffer(code)
     text = ctypes.create_string_buffer(b"Dual BSD/GPL")
-    program = bpf(PROG_LOAD, struct.pack("=IIQQ", SCHED_CLS, 2,
-                                         ctypes.addressof(code),
-                                         ctypes.addressof(text)))
-    bpf(LINK_CREATE, struct.pack("=IIII", program,
+    loaded = bpf(PROG_LOAD, struct.pack("=IIQQ", SCHED_CLS, len(code) // 8,
+                                        ctypes.addressof(room),
+                                        ctypes.addressof(text)))
+    bpf(LINK_CREATE, struct.pack("=IIII", loaded,
                                  socket.if_nametoindex(interface),
                                  TYPES[way], PLACES[place]))
     print("ready", flush=True)
