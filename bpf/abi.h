@@ -410,7 +410,7 @@ enum abi_why {
 	ABI_WHY_OPTIONS, /* the two sides have not the same TCP options */
 	ABI_WHY_ECN,	 /* nor the same of congestion notification */
 	ABI_WHY_MTU,	 /* one side's packets are too large for the other */
-	ABI_WHY_ROUTE,	 /* to itself, a tunnel, IPsec, a layer 3 device */
+	ABI_WHY_ROUTE,	 /* to itself, a tunnel, IPsec, layer 3, by NAT */
 	ABI_WHY_PATH,	 /* a side would misjudge the way to the other */
 	ABI_WHY_MEMORY,	 /* the sockmap's share of TCP's memory is given away */
 	ABI_WHY_COUNT

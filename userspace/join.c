@@ -27,6 +27,9 @@
 #define JOIN_TIMESTAMPS_BYTES 12
 /* Slots whose ports turn out to be in use, before it is given up. */
 #define JOIN_TRIES 8
+/* SO_ORIGINAL_DST, and IP6T_SO_ORIGINAL_DST; their headers and netinet/in.h do
+ * not go together. */
+#define JOIN_ORIGINAL_DST 80
 /* How long news of a splice may wait while there are many. */
 #define JOIN_HEAR_NS 10000000ULL
 
@@ -91,6 +94,21 @@ static int join_source(struct thread *thread, const struct abi_endpoint *target,
 		return -errno;
 	addr_from_sockaddr(&address, ret_source);
 	return 0;
+}
+
+/* What the client has dialled, if netfilter has made another address of it:
+ * the interface sees packets for that one, the programs would not know them. */
+static bool join_is_translated(int fd, const struct abi_endpoint *local)
+{
+	int level = local->family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+	struct abi_endpoint dialled;
+
+	if (getsockopt(fd, level, JOIN_ORIGINAL_DST, &address, &size))
+		return false;
+	addr_from_sockaddr(&address, &dialled);
+	return memcmp(&dialled, local, sizeof(dialled)) != 0;
 }
 
 static void join_way(struct abi_splice_way *way,
@@ -197,7 +215,8 @@ static enum abi_why join_try(struct flow *flow, int fd,
 		return ABI_WHY_ROUTE;
 	addr_from_sockaddr(&address, &local);
 	/* To itself: no packet of it is ever seen on an interface. */
-	if (!memcmp(source.addr, target->addr, sizeof(source.addr)))
+	if (!memcmp(source.addr, target->addr, sizeof(source.addr)) ||
+	    join_is_translated(flow->end[FLOW_CLIENT].fd, &local))
 		return ABI_WHY_ROUTE;
 	if (join_bind(flow, fd, &source, &slot))
 		return ABI_WHY_SLOTS;
@@ -350,15 +369,6 @@ static bool join_is_joined(const struct flow *flow)
 				flow->cold->phase == ABI_PHASE_SPLICED);
 }
 
-void join_wait(struct flow *flow)
-{
-	flow_phase(flow, ABI_PHASE_ARMED);
-	crash_point("armed");
-	deadline_set(&flow->thread->deadlines, flow, DEADLINE_JOIN,
-		     flow->thread->now_ns);
-	join_look(flow);
-}
-
 /* Both sockets are as they were: unless the programs are faster. */
 static void join_give_up(struct flow *flow, enum abi_why why)
 {
@@ -367,6 +377,20 @@ static void join_give_up(struct flow *flow, enum abi_why why)
 	if (splice_abort(splice, flow->splice - 1) == ABI_SPLICE_ABORTED)
 		splice->slots[flow->splice - 1].why = (__u8)why;
 	join_look(flow);
+}
+
+void join_wait(struct flow *flow)
+{
+	flow_phase(flow, ABI_PHASE_ARMED);
+	crash_point("armed");
+	deadline_set(&flow->thread->deadlines, flow, DEADLINE_JOIN,
+		     flow->thread->now_ns);
+	/* Where the SYN has not been seen, what answers it is not: translated
+	 * by netfilter, or sent by an interface without the programs. */
+	if (flow->thread->agent->splice->slots[flow->splice - 1].has_iss)
+		join_look(flow);
+	else
+		join_give_up(flow, ABI_WHY_ROUTE);
 }
 
 void join_ready(struct flow *flow, enum flow_side side, uint32_t events)

@@ -233,3 +233,116 @@ lose() {
 	lose relay output "$synack" 0
 	lose relay output "$synack" 1
 }
+
+# translate [FAMILY RULE...] - of netfilter's, on the router, instead of others.
+translate() {
+	lab_exec router nft -f - <<-END
+		table inet translate
+		delete table inet translate
+		table inet translate {
+			chain dialled {
+				type nat hook prerouting priority dstnat;
+				${1-}
+			}
+			chain source {
+				type nat hook postrouting priority srcnat;
+				${2-}
+			}
+			chain output {
+				type nat hook output priority -100;
+				${3-}
+			}
+		}
+	END
+}
+
+@test "addresses that netfilter translates, on either side: no-route" {
+	start
+	snictl listen add 8443
+	lab_exec router ip address add 198.51.100.99/24 dev backend1
+	lab_exec router ip address add 2001:db8:2::99/64 dev backend1 nodad
+	translate 'iifname client tcp dport 443 redirect to :8443'
+	passes relay '"no-route"'
+	translate '' 'ip daddr 198.51.100.11 snat to 198.51.100.99
+		ip6 daddr 2001:db8:2::11 snat to 2001:db8:2::99'
+	passes relay '"no-route"'
+	routes <<-'END'
+		route add a.test 203.0.113.11:443
+		route add six.test [2001:db8:3::11]:443
+	END
+	lab_exec router ip route add 203.0.113.0/24 via 198.51.100.11
+	lab_exec router ip route add 2001:db8:3::/64 via 2001:db8:2::11
+	translate '' '' 'ip daddr 203.0.113.11 dnat to 198.51.100.11
+		ip6 daddr 2001:db8:3::11 dnat to 2001:db8:2::11'
+	passes relay '"no-route"'
+	# Nothing to translate.
+	routes <<-'END'
+		route add a.test 198.51.100.11:443
+		route add six.test [2001:db8:2::11]:443
+	END
+	translate '' 'oifname backend1 masquerade'
+	passes splice None
+}
+
+@test "a way out that is a lightweight tunnel: no-route" {
+	start
+	local program=$BATS_TEST_TMPDIR/tunnel.o
+	printf '%s\n' '__attribute__((section("lwt_xmit"), used))' \
+		'int tunnel(void *c) { return 0; }' |
+		clang -target bpf -g -O2 -x c -c -o "$program" -
+	lab_exec router ip route replace 198.51.100.11/32 \
+		encap bpf xmit obj "$program" sec lwt_xmit dev backend1
+	lab_exec router ip -6 route replace 2001:db8:2::11/128 metric 1 \
+		encap bpf xmit obj "$program" sec lwt_xmit dev backend1
+	passes relay '"no-route"'
+}
+
+# A wire of layer 3 from the router to HOST, by a pair of tun devices. It is up
+# until this ends.
+TUN='
+import ctypes, fcntl, os, select, struct, sys
+libc = ctypes.CDLL(None)
+def tun(host, name):
+    libc.setns(os.open(f"{sys.argv[1]}/ns/{host}", os.O_RDONLY), 0x40000000)
+    fd = os.open("/dev/net/tun", os.O_RDWR)
+    # TUNSETIFF, IFF_TUN | IFF_NO_PI
+    fcntl.ioctl(fd, 0x400454CA, struct.pack("16sH22x", name.encode(), 0x1001))
+    return fd
+ends = tun("router", "tun" + sys.argv[2]), tun(sys.argv[2], "tun")
+print("ready", flush=True)
+while True:
+    for fd in select.select(ends, (), ())[0]:
+        os.write(ends[fd == ends[0]], os.read(fd, 65536))
+'
+
+# tun HOST PREFIX4 PREFIX6 - the router is .1 and ::1 there, HOST .2 and ::2.
+tun() {
+	: >"$lab_path/log/tun$1.log"
+	lab_start --log "tun$1.log" router python3 -c "$TUN" "$lab_path" "$1"
+	wait_until grep -qx ready "$lab_path/log/tun$1.log"
+	lab_exec router ip link set "tun$1" up
+	lab_exec "$1" ip link set tun up
+	lab_exec router ip address add "$2.1/24" dev "tun$1"
+	lab_exec router ip address add "$3::1/64" dev "tun$1" nodad
+	lab_exec "$1" ip address add "$2.2/24" dev tun
+	lab_exec "$1" ip address add "$3::2/64" dev tun nodad
+}
+
+@test "a target, and a client, behind an interface of layer 3: no-route" {
+	start
+	tun backend1 203.0.113 2001:db8:3
+	routes <<-'END'
+		route add a.test 203.0.113.2:443
+		route add six.test [2001:db8:3::2]:443
+	END
+	passes relay '"no-route"'
+	tun client 198.18.0 2001:db8:4
+	lab_exec client ip route replace 192.0.2.1 via 198.18.0.1 src 198.18.0.2
+	lab_exec client ip -6 route replace 2001:db8:1::1 metric 1 \
+		via 2001:db8:4::1 src 2001:db8:4::2
+	routes <<-'END'
+		route add a.test 198.51.100.11:443
+		route add six.test [2001:db8:2::11]:443
+	END
+	passes relay '"no-route"'
+}
