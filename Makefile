@@ -96,11 +96,15 @@ $(BUILD)/%.o: %.c $(BUILD)/abi_hash.h
 	$(compile)
 
 # The kernel's side, and the header that carries it into the program.
+define compile_bpf
+@mkdir -p $(@D)
+$(CLANG) -target bpf -mcpu=v3 -std=gnu17 -O2 -g -Wall -Wextra \
+	$(if $(CI),-Werror) -idirafter \
+	/usr/include/$(shell $(CC) -print-multiarch) -MMD -MP -c -o $@ $<
+endef
+
 $(BUILD)/bpf/%.o: bpf/%.c
-	@mkdir -p $(@D)
-	$(CLANG) -target bpf -mcpu=v3 -std=gnu17 -O2 -g -Wall -Wextra \
-		$(if $(CI),-Werror) -idirafter \
-		/usr/include/$(shell $(CC) -print-multiarch) -MMD -MP -c -o $@ $<
+	$(compile_bpf)
 
 $(BUILD)/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(BPFTOOL) gen skeleton $< name $*_bpf >$@
@@ -151,6 +155,29 @@ $(BUILD)/crashing/snictld: $(CRASHING:%.c=$(BUILD)/crashing/%.o) \
 		$(BUILD)/userspace/snictld.o $(BUILD)/libsnictl.a
 	$(call link)
 
+# Some whose splice does one thing wrong, for the agent's test of it to find.
+BROKEN := $(patsubst tests/system/broken/%.sed,$(BUILD)/broken/%/snictld,\
+	$(wildcard tests/system/broken/*.sed))
+$(BUILD)/broken/%/splice.bpf.c: tests/system/broken/%.sed bpf/splice.bpf.c \
+		$(wildcard bpf/*.h)
+	@mkdir -p $(@D)
+	cp bpf/splice.bpf.c bpf/*.h $(@D)
+	sed -i -f $< $(@D)/*.[ch]
+	diff -q bpf $(@D) | grep '^Files' # or it breaks nothing any more
+
+$(BUILD)/broken/%/splice.bpf.o: $(BUILD)/broken/%/splice.bpf.c
+	$(compile_bpf)
+
+$(BUILD)/broken/%/splice.skel.h: $(BUILD)/broken/%/splice.bpf.o
+	$(BPFTOOL) gen skeleton $< name splice_bpf >$@
+
+$(BUILD)/broken/%/splice.o: userspace/splice.c $(BUILD)/broken/%/splice.skel.h
+	$(CC) $(CPPFLAGS) -isystem $(@D) $(ALL_CFLAGS) -c -o $@ $<
+
+$(BROKEN): $(BUILD)/broken/%/snictld: $(BUILD)/broken/%/splice.o \
+		$(BUILD)/userspace/snictld.o $(BUILD)/libsnictl.a
+	$(call link)
+
 $(UNITS): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libsnictl.a
 	$(call link,-lcmocka)
 
@@ -198,7 +225,7 @@ $(BUILD)/snictl.8: cli/snictl.8.in $(BUILD)/snictl
 
 .PHONY: tools tests
 tools: $(TOOLS) ## build what tests, demo and bench use
-tests: all tools $(UNITS) $(REPLAYS) $(NEXT) $(BUILD)/crashing/snictld ## build all that `make test` runs
+tests: all tools $(UNITS) $(REPLAYS) $(NEXT) $(BROKEN) $(BUILD)/crashing/snictld ## build all that `make test` runs
 
 # ---- tests ------------------------------------------------------------------
 

@@ -92,7 +92,8 @@ struct thread {
  * @sockmap:       NULL: that data path is off; @sockmap_off says why.
  * @sockmap_memory: bytes that its flows may hold, where nothing is set.
  * @sockmap_given: bytes that they have been promised.
- * @splice, @splice_off: likewise.
+ * @splice, @splice_off: likewise; the latter also of what is not proved.
+ * @splices: IPv4 and IPv6 flows are spliced.
  * @exchange_count: of requests with a backend, those that would end with us.
  * @wake_main:     eventfd, written when the last flow of a drain has ended, or
  *                 the last exchange before we leave.
@@ -110,6 +111,7 @@ struct agent {
 	atomic_uint_fast64_t sockmap_given;
 	struct splice *splice;
 	struct error splice_off;
+	bool splices[2];
 	unsigned thread_count;
 	struct thread *threads;
 	struct flow *flows;

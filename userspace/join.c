@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/param.h>
@@ -22,6 +23,7 @@
 #include "listen.h"
 #include "setting.h"
 #include "splice.h"
+#include "splice_check.h"
 
 /* RFC 7323 appendix D: what timestamps take of each segment. */
 #define JOIN_TIMESTAMPS_BYTES 12
@@ -35,6 +37,32 @@
 
 /* ---- open -----------------------------------------------------------------
  */
+
+/* Which families may be spliced; of the others, and of those of which nothing
+ * can be known, the sentence says why. */
+static void join_prove(struct agent *agent)
+{
+	struct splice_finding findings[2];
+	const char *why[2] = {findings[0].why, findings[1].why};
+
+	splice_check(&agent->store, findings);
+	for (unsigned i = 0; i < 2; i++)
+		agent->splices[i] = findings[i].known != SPLICE_FAILED;
+	if (!strcmp(why[0], why[1]))
+		snprintf(agent->splice_off.text, sizeof(agent->splice_off.text),
+			 "%s", why[0]);
+	else
+		snprintf(agent->splice_off.text, sizeof(agent->splice_off.text),
+			 "%s%s%s%s%s", *why[0] ? "IPv4: " : "", why[0],
+			 *why[0] && *why[1] ? "; " : "",
+			 *why[1] ? "IPv6: " : "", why[1]);
+}
+
+static void join_say_off(const struct error *error)
+{
+	log_say(LOG_LEVEL_WARNING, "the data path splice is off: %s",
+		error->text);
+}
 
 void join_open(struct agent *agent)
 {
@@ -52,12 +80,20 @@ void join_open(struct agent *agent)
 			  "datapath was \"splice\" when it started");
 		return;
 	}
+	join_prove(agent);
+	if (!agent->splices[0] && !agent->splices[1] &&
+	    !splice_exists(&agent->store)) {
+		join_say_off(error);
+		return;
+	}
 	result = splice_open(&agent->store, agent->thread_count, &agent->splice,
 			     error);
 	if (result)
-		log_say(LOG_LEVEL_WARNING, "the data path splice is off: %s",
+		join_say_off(error);
+	else if (*error->text)
+		log_say(LOG_LEVEL_WARNING, "the data path splice: %s",
 			error->text);
-	else if (agent->splice->guard)
+	if (!result && agent->splice->guard)
 		log_say(LOG_LEVEL_NOTICE,
 			"this kernel resets spliced flows where the programs "
 			"are taken away from an interface: %s",
@@ -209,6 +245,8 @@ static enum abi_why join_try(struct flow *flow, int fd,
 
 	if (target->family != flow->cold->peer.family)
 		return ABI_WHY_FAMILY;
+	if (!flow->thread->agent->splices[target->family == AF_INET6])
+		return ABI_WHY_OFF;
 	if (join_source(flow->thread, target, &source) ||
 	    getsockname(flow->end[FLOW_CLIENT].fd, (struct sockaddr *)&address,
 			&size))

@@ -45,20 +45,22 @@ static json_t *serve_listeners(const struct agent *agent)
 	return list;
 }
 
-static json_t *serve_datapath(enum abi_datapath path, bool on, const char *off)
+static json_t *serve_datapath(enum abi_datapath path, bool on, const char *why)
 {
 	return json_pack("{ss sb ss?}", "name", words_datapath[path], "on", on,
-			 "why", on ? NULL : off);
+			 "why", *why ? why : NULL);
 }
 
 static json_t *serve_datapaths(const struct agent *agent)
 {
 	return json_pack("[o o o]",
-			 serve_datapath(ABI_DATAPATH_SPLICE, agent->splice,
+			 serve_datapath(ABI_DATAPATH_SPLICE,
+					agent->splice && (agent->splices[0] ||
+							  agent->splices[1]),
 					agent->splice_off.text),
 			 serve_datapath(ABI_DATAPATH_SOCKMAP, agent->sockmap,
 					agent->sockmap_off.text),
-			 serve_datapath(ABI_DATAPATH_RELAY, true, NULL));
+			 serve_datapath(ABI_DATAPATH_RELAY, true, ""));
 }
 
 static json_t *serve_status(struct agent *agent)

@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <sodium/crypto_shorthash.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -337,11 +338,11 @@ static int splice_load(struct splice *splice, const struct store *store)
 	if (!result)
 		result = bpf_map__set_max_entries(bpf->maps.splice_tuples,
 						  2 * splice->count);
-	if (!result)
+	if (!result && store)
 		result = splice_reuse(store, bpf->obj);
 	if (!result)
 		result = splice_bpf__load(bpf);
-	if (!result)
+	if (!result && store)
 		result = splice_pin(store, bpf->obj);
 	if (result)
 		return result;
@@ -457,6 +458,47 @@ int splice_open(const struct store *store, unsigned threads,
 	splice->guard = splice_guard_attach(store);
 	*ret_splice = splice;
 	return 0;
+}
+
+int splice_open_apart(uint32_t count, struct splice **ret_splice)
+{
+	struct splice *splice = calloc(1, sizeof(*splice));
+	int result;
+
+	if (!splice)
+		return -ENOMEM;
+	splice->conntrack = -1;
+	splice->count = count;
+	splice->first_port = SPLICE_PORT_MIN;
+	pthread_mutex_init(&splice->lock, NULL);
+	result = splice_load(splice, NULL);
+	if (!result)
+		result = splice_sort(splice);
+	if (result) {
+		splice_close(splice);
+		return result;
+	}
+	*ret_splice = splice;
+	return 0;
+}
+
+int splice_lend(const struct splice *splice, int index, bool out)
+{
+	const struct bpf_program *program = out ? splice->bpf->progs.splice_out
+						: splice->bpf->progs.splice_in;
+
+	return splice_hook_lend(index, out, bpf_program__fd(program));
+}
+
+uint64_t splice_program(void)
+{
+	static const uint8_t key[crypto_shorthash_KEYBYTES];
+	size_t size;
+	const void *bytes = splice_bpf__elf_bytes(&size);
+	uint64_t hash;
+
+	crypto_shorthash((uint8_t *)&hash, bytes, size, key);
+	return hash;
 }
 
 int splice_sync(const struct splice *splice, const struct store *store,

@@ -85,6 +85,25 @@ struct splice {
 int splice_open(const struct store *store, unsigned threads,
 		struct splice **ret_splice, struct error *error);
 
+/**
+ * splice_open_apart() - the same programs with maps of their own, on no
+ * interface: for a test.
+ * @count: of slots.
+ *
+ * Return: 0 or -errno.
+ */
+int splice_open_apart(uint32_t count, struct splice **ret_splice);
+
+/**
+ * splice_lend() - hang one of its programs on an interface for as long as this
+ * process lives, and the interface. @out: the one that sees what leaves.
+ * Return: 0 or -errno.
+ */
+int splice_lend(const struct splice *splice, int index, bool out);
+
+/** splice_program() - a hash of the programs, before they are loaded. */
+uint64_t splice_program(void);
+
 /** splice_close() - the programs stay on the interfaces, and go on. */
 void splice_close(struct splice *splice);
 

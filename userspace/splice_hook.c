@@ -65,21 +65,28 @@ static __u32 linked_program(int link, int index)
 }
 
 /* Behind the edge's own, which is put before all others: who is banned is
- * dropped before he is forwarded. */
-static int attach_link(const struct store *store, const struct way *way,
-		       int program, int index)
+ * dropped before he is forwarded. Return: the link, or -errno. */
+static int make_link(const struct way *way, int program, int index)
 {
 	union bpf_attr attributes = {0};
-	char name[PIN_NAME_SIZE];
-	AUTO_FD link = -1;
+	int link;
 
 	attributes.link_create.prog_fd = (__u32)program;
 	attributes.link_create.target_ifindex = (__u32)index;
 	attributes.link_create.attach_type = way->tcx;
 	link = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attributes,
 			    sizeof(attributes));
+	return link < 0 ? -errno : link;
+}
+
+static int attach_link(const struct store *store, const struct way *way,
+		       int program, int index)
+{
+	AUTO_FD link = make_link(way, program, index);
+	char name[PIN_NAME_SIZE];
+
 	if (link < 0)
-		return -errno;
+		return link;
 	pin_name(way, index, name);
 	return store_pin(store, link, name);
 }
@@ -124,6 +131,12 @@ static void detach_filter(const struct way *way, int index)
 /* ---- either ---------------------------------------------------------------
  */
 
+/* What a kernel says that has no such links. */
+static bool is_too_old(int result)
+{
+	return result == -EINVAL || result == -E2BIG;
+}
+
 /* Return: 1: it had to be attached, 0: it hangs there, -errno. */
 static int sync_way(const struct store *store, const struct way *way,
 		    int program, int index)
@@ -143,9 +156,19 @@ static int sync_way(const struct store *store, const struct way *way,
 	if (there == id)
 		return 0;
 	result = there ? -EINVAL : attach_link(store, way, program, index);
-	if (result == -EINVAL || result == -E2BIG)
+	if (is_too_old(result))
 		result = attach_filter(way, program, index);
 	return result ? result : !there;
+}
+
+int splice_hook_lend(int index, bool out, int program)
+{
+	const struct way *way = out ? &way_out : &way_in;
+	int result = make_link(way, program, index);
+
+	if (is_too_old(result))
+		result = attach_filter(way, program, index);
+	return result < 0 ? result : 0;
 }
 
 static bool is_there(const struct store *store, const struct way *way,

@@ -19,6 +19,13 @@
 int splice_hook_sync(const struct store *store, int in, int out,
 		     struct error *error);
 
+/**
+ * splice_hook_lend() - hang a program on an interface that ends before this
+ * process does, or with it: nothing is pinned.
+ * Return: 0 or -errno.
+ */
+int splice_hook_lend(int index, bool out, int program);
+
 /** splice_hook_remove() - take filters off, which no pin holds. */
 void splice_hook_remove(void);
 

@@ -1,0 +1,2 @@
+# Numbers of the sender stay as they are.
+s/tcp->seq = bpf_htonl(bpf_ntohl(tcp->seq) + way->seq);//
