@@ -467,7 +467,7 @@ int splice_open_apart(uint32_t count, struct splice **ret_splice)
 
 	if (!splice)
 		return -ENOMEM;
-	splice->conntrack = -1;
+	splice->conntrack = (struct conntrack){-1, -1};
 	splice->count = count;
 	splice->first_port = SPLICE_PORT_MIN;
 	pthread_mutex_init(&splice->lock, NULL);
