@@ -44,7 +44,7 @@ struct watch {
  * @hear_ns:  when to look there again without being woken; 0: not.
  * @keep_ns:  when to ask spliced flows' sides whether they are there.
  * @route_sockets: for IPv4 and IPv6, to learn by which address of this host a
- *            target is reached; -1: not made yet.
+ *            target is reached; -1: there is none.
  * @again:    flows whose bytes did not fit into one turn.
  * @ended:    flows whose slots are given back when the turn is over.
  * @paused_until_ns: no accepting before; 0: accepting.

@@ -114,19 +114,16 @@ static int join_source(struct thread *thread, const struct abi_endpoint *target,
 		       struct abi_endpoint *ret_source)
 {
 	const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
-	int *fd = &thread->route_sockets[target->family == AF_INET6];
+	int fd = thread->route_sockets[target->family == AF_INET6];
 	struct sockaddr_storage address;
 	socklen_t size = addr_to_sockaddr(target, &address);
 
-	if (*fd < 0)
-		*fd = socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	/* Else it keeps the address that it has got for the last target. */
-	else if (connect(*fd, &nowhere, sizeof(nowhere)))
-		return -errno;
-	if (*fd < 0 || connect(*fd, (struct sockaddr *)&address, size))
+	if (connect(fd, &nowhere, sizeof(nowhere)) ||
+	    connect(fd, (struct sockaddr *)&address, size))
 		return -errno;
 	size = sizeof(address);
-	if (getsockname(*fd, (struct sockaddr *)&address, &size))
+	if (getsockname(fd, (struct sockaddr *)&address, &size))
 		return -errno;
 	addr_from_sockaddr(&address, ret_source);
 	return 0;
@@ -494,6 +491,11 @@ int join_thread(struct thread *thread)
 	thread->route_sockets[1] = -1;
 	if (!thread->agent->splice)
 		return 0;
+	/* Where there is no IPv6, no target is reached by it. */
+	for (unsigned i = 0; i < 2; i++)
+		thread->route_sockets[i] =
+			socket(i ? AF_INET6 : AF_INET,
+			       SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	thread->splice_news.fd =
 		splice_ring(thread->agent->splice, thread->index);
 	return thread_watch(thread, &thread->splice_news, EPOLLIN, true);
