@@ -47,6 +47,7 @@
  * @written: by side: bytes that TCP had taken, less those redirected there.
  * @bound:   what pair_bound() was given.
  * @wide:    a send buffer has no bound for the moment.
+ * @stopped_ns: when whoever takes it apart began to.
  */
 struct pair {
 	struct sockmap *sockmap;
@@ -61,6 +62,7 @@ struct pair {
 	uint64_t written[2];
 	uint32_t bound;
 	bool wide;
+	uint64_t stopped_ns;
 };
 
 /**

@@ -129,6 +129,7 @@ static void redirect_broken(struct flow *flow, unsigned side)
 {
 	flow->pair->broken = (int)side;
 	flow->broken = true;
+	flow->pair->stopped_ns = flow->thread->now_ns;
 	flow_phase(flow, ABI_PHASE_RETURN);
 	pair_stop(flow->pair);
 	redirect_step(flow);
@@ -146,6 +147,7 @@ static void redirect_return(struct flow *flow)
 {
 	int result;
 
+	flow->pair->stopped_ns = flow->thread->now_ns;
 	flow_phase(flow, ABI_PHASE_RETURN);
 	result = pair_stop(flow->pair);
 	if (result) {
@@ -316,6 +318,20 @@ void redirect_ready(struct flow *flow, enum flow_side side, uint32_t events)
 
 /* ---- out ----------------------------------------------------------------- */
 
+/* The kernel has something to finish. If it never does, it has lost bytes. */
+static void redirect_wait(struct flow *flow)
+{
+	struct thread *thread = flow->thread;
+	uint64_t most_ms = setting_get(&thread->agent->store,
+				       ABI_SET_HALF_CLOSE_TIMEOUT_MS);
+
+	if (thread->now_ns - flow->pair->stopped_ns >= most_ms * 1000000)
+		flow_reset(flow, "bytes-lost");
+	else
+		deadline_set(&thread->deadlines, flow, DEADLINE_RETURN,
+			     thread->now_ns);
+}
+
 /* What the kernel had taken is in the sink's send buffer: the rest is as with
  * any flow. */
 static void redirect_end(struct flow *flow)
@@ -328,8 +344,7 @@ static void redirect_end(struct flow *flow)
 		return;
 	}
 	pair_widen(flow->pair, !side);
-	deadline_set(&flow->thread->deadlines, flow, DEADLINE_RETURN,
-		     flow->thread->now_ns);
+	redirect_wait(flow);
 }
 
 void redirect_step(struct flow *flow)
@@ -345,8 +360,7 @@ void redirect_step(struct flow *flow)
 	}
 	result = pair_part(flow->pair, &turn);
 	if (result == -EAGAIN) {
-		deadline_set(&thread->deadlines, flow, DEADLINE_RETURN,
-			     thread->now_ns);
+		redirect_wait(flow);
 	} else if (result) {
 		redirect_failed(flow, result);
 	} else {
