@@ -668,7 +668,8 @@ struct abi_splice_way {
  *              learn of by itself; else 0.
  * @has_echo:   @echo is known: the timestamp echo of the first SYN-ACK.
  * @cookie:     the backend answers with SYN cookies.
- * @too_big_ms: when a side was last told that its packets are.
+ * @too_big_ms: when a side was last told that its packets are, or of another
+ *              ICMP error.
  * @way:        by enum abi_direction.
  */
 struct abi_splice {

@@ -46,14 +46,15 @@ int splice_in(struct __sk_buff *skb)
 	struct packet p = {};
 	struct tcphdr *tcp = read_packet(skb, false, &p);
 	struct abi_splice *splice;
-	__u32 index = 0, side = 0, state, ack, tsval, length;
+	__u32 index = 0, side = 0, state, seq, ack, tsval, length, mtu;
 	bool syn, is_ack, rst;
 
 	if (!tcp)
-		return too_big(skb);
+		return tell_error(skb);
 	syn = tcp->syn;
 	is_ack = tcp->ack;
 	rst = tcp->rst;
+	seq = bpf_ntohl(tcp->seq);
 	ack = bpf_ntohl(tcp->ack_seq);
 	length = tcp->doff * 4;
 	splice = find_splice(&p.tuple, &index, &side);
@@ -80,7 +81,10 @@ int splice_in(struct __sk_buff *skb)
 		/* A SYN-ACK that comes late was for the agent. */
 		if (p.hops <= 1 || p.fragment || (syn && is_ack))
 			return TC_ACT_SHOT;
-		return forward(skb, index, side, p.l4);
+		mtu = exceeded_mtu(skb, p.l4 + length,
+				   splice->way[side & 1].interface);
+		return mtu ? say_too_big(skb, splice, side, seq, mtu)
+			   : forward(skb, index, side, p.l4);
 	}
 	/* On another CPU; the sender will send again. */
 	return state == ABI_SPLICE_FLIPPING ? TC_ACT_SHOT : TC_ACT_UNSPEC;

@@ -187,33 +187,35 @@ for n in c:
 	whole
 }
 
-# pmtu - what the targets' connections take for the path's.
-pmtu() {
-	lab_exec backend1 ss -Htin state established sport = :443 |
-		grep -o 'pmtu:[0-9]*'
-}
+# A client's part: the number that comes next in a flow, by TCP_REPAIR.
+NEXT='
+def next_number(name):
+    sock = c[name].sock
+    sock.setsockopt(6, 19, 1)
+    sock.setsockopt(6, 20, 1)
+    seq = sock.getsockopt(6, 21) & 0xffffffff
+    sock.setsockopt(6, 19, -1)
+    return seq
+'
 
-@test "too big: the side that sends hears of it, but nothing that is said blindly" {
-	clients '
+# A client's part: say to the router an ICMP error about what it sends to a flow
+# next, or @off further on: of @kind "big", else host or route unreachable.
+ICMP=$NEXT'
 def sum16(data):
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xffff) + (total >> 16)
     return ~total & 0xffff
-def too_big(name, off):
-    """Say to the router that what it sends to this flow next is too big."""
-    sock = c[name].sock
-    # TCP_REPAIR tells which number that has.
-    sock.setsockopt(6, 19, 1)
-    sock.setsockopt(6, 20, 1)
-    seq = sock.getsockopt(6, 21) + off & 0xffffffff
-    sock.setsockopt(6, 19, -1)
-    tcp = struct.pack("!HHI", 443, sock.getsockname()[1], seq)
+def say(kind, name, off=0):
+    seq = next_number(name) + off & 0xffffffff
+    tcp = struct.pack("!HHI", 443, c[name].name()[1], seq)
+    mtu = 1300 if kind == "big" else 0
     if name == "one":
         ends = socket.inet_aton("192.0.2.1") + socket.inet_aton("192.0.2.10")
         head = struct.pack("!BBHHHBBH", 0x45, 0, 1500, 1, 0x4000, 64, 6, 0)
         head = head[:10] + struct.pack("!H", sum16(head + ends)) + ends
-        said = struct.pack("!BBHHH", 3, 4, 0, 0, 1300) + head + tcp
+        code = 4 if kind == "big" else 1
+        said = struct.pack("!BBHHH", 3, code, 0, 0, mtu) + head + tcp
         said = said[:2] + struct.pack("!H", sum16(said)) + said[4:]
         raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)
         raw.sendto(said, ("192.0.2.1", 0))
@@ -223,27 +225,122 @@ def too_big(name, off):
             head += socket.inet_pton(socket.AF_INET6, end)
         # The kernel writes its sum.
         raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, 58)
-        raw.sendto(struct.pack("!BBHI", 2, 0, 0, 1300) + head + tcp,
+        kind = 2 if kind == "big" else 1
+        raw.sendto(struct.pack("!BBHI", kind, 0, 0, mtu) + head + tcp,
                    ("2001:db8:1::1", 0))
+'
+
+# icmp - errors that the target has got: IPv4, IPv6, for numbers that it has not
+# sent.
+icmp() {
+	lab_exec backend1 nstat -asz IcmpInDestUnreachs Icmp6InDestUnreachs \
+		TcpExtOutOfWindowIcmps | awk '/Icmp/ { print $1, $2 }'
+}
+
+icmp_is() {
+	[[ $(icmp) == "IcmpInDestUnreachs $1"$'\n'"Icmp6InDestUnreachs $2"$'\n'"TcpExtOutOfWindowIcmps 0" ]]
+}
+
+# fragments_got - of segments, by the target.
+fragments_got() {
+	lab_exec backend1 nstat -asz IpReasmReqds Ip6ReasmReqds |
+		awk '/Reasm/ { n += $2 } END { print n }'
+}
+
+@test "fragments of a spliced flow go nowhere, and no RST comes back" {
+	clients "$NEXT"'
+go()
+for n in "one", "one6":
+    head = struct.pack("!HHIIHHHH", c[n].name()[1], 443, next_number(n), 0,
+                       5 << 12 | 0x10, 1000, 0, 0)
+    data = head + bytes(100)
+    if n == "one":
+        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, 255)
+        ends = socket.inet_aton("192.0.2.10") + socket.inet_aton("192.0.2.1")
+        for at, more in (0, 0x2000), (64, 0):
+            piece = data[at:at + 64 if more else None]
+            raw.sendto(struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(piece), 7,
+                                   more | at // 8, 64, 6, 0) + ends + piece,
+                       ("192.0.2.1", 0))
+    else:
+        raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, 255)
+        for at, more in (0, 1), (64, 0):
+            piece = struct.pack("!BBHI", 6, 0, at | more, 7)
+            piece += data[at:at + 64 if more else None]
+            head = struct.pack("!IHBB", 6 << 28, len(piece), 44, 64)
+            for end in "2001:db8:1::10", "2001:db8:1::1":
+                head += socket.inet_pton(socket.AF_INET6, end)
+            raw.sendto(head + piece, ("2001:db8:1::1", 0, 0, 0))
+    c[n].exchange(bytes(1000))
+    c[n].fin().expect_fin()'
+	go
+	whole
+	assert_equal "$(fragments_got)" 0
+}
+
+# pmtu_is MTU - what the target's connections take for the path's.
+pmtu_is() {
+	[[ $(lab_exec backend1 ss -Htin state established sport = :443 |
+		grep -o 'pmtu:[0-9]*') == "pmtu:$1"$'\n'"pmtu:$1" ]]
+}
+
+@test "ICMP errors: the side that sends hears of them, but of none that is said blindly" {
+	clients "$ICMP"'
 for n in "one", "one6":
     for i in range(1, 100):
-        too_big(n, i * 43000000)
+        say("big", n, i * 43000000)
+        say("unreachable", n, i * 43000000)
     c[n].exchange(bytes(100000))
 print("blind", flush=True)
 go()
-for n in "one", "one6":
-    too_big(n, 0)
+say("unreachable", "one")
+say("unreachable", "one6")
 go()
+# Once a second is enough.
+while not os.path.exists("'"$lab_path"'/run/go3"):
+    say("big", "one")
+    say("big", "one6")
+    time.sleep(0.01)
 for n in "one", "one6":
     c[n].exchange(bytes(100000))'
 	wait_until grep -qx blind "$lab_path/log/clients.log"
-	assert_equal "$(pmtu)" $'pmtu:1500\npmtu:1500'
+	icmp_is 0 0
 	go
-	wait_until both_are_told
+	wait_until icmp_is 1 1
+	go
+	wait_until pmtu_is 1300
 	go
 	whole
 }
 
-both_are_told() {
-	[[ $(pmtu) == $'pmtu:1300\npmtu:1300' ]]
+@test "the way out takes less than it did: this host says so" {
+	local backend
+	clients '
+go()
+for n in c:
+    c[n].exchange(bytes(100000))
+print("down", flush=True)
+go()
+for n in c:
+    c[n].exchange(bytes(100000))
+    c[n].fin().expect_fin()'
+	# One segment a packet, from one of them; and checksums that are written
+	# where they are: none of the segment may come into what is said.
+	lab_exec backend1 "$NETLAB_IMPAIR" --plain eth0
+	lab_exec router "$NETLAB_IMPAIR" --plain client
+	lab_exec router "$NETLAB_IMPAIR" --plain backend2
+	lab_exec router ip link set client mtu 1400
+	go
+	wait_until grep -qx down "$lab_path/log/clients.log"
+	pmtu_is 1400
+	# A wire takes what both of its ends do.
+	lab_exec router ip link set client mtu 1500
+	for backend in backend1 backend2; do
+		lab_exec router ip link set $backend mtu 1390
+		lab_exec $backend ip link set eth0 mtu 1390
+	done
+	go
+	whole
+	lab_exec client ip route get 192.0.2.1 | grep 'mtu 1390'
+	lab_exec client ip -6 route get 2001:db8:1::1 | grep 'mtu 1390'
 }
