@@ -500,8 +500,8 @@ struct abi_pair {
 
 /* enum abi_exchange - flags, of a request. */
 enum abi_exchange {
-	ABI_EXCHANGE_ASKED = 1,	   /* the backend has all of it */
-	ABI_EXCHANGE_ANSWERED = 2, /* the client has the response's head */
+	ABI_EXCHANGE_ASKED = 1,	   /* behind its head nothing is to be sent */
+	ABI_EXCHANGE_ANSWERED = 2, /* the response's head is changed */
 	ABI_EXCHANGE_HEAD = 4,
 	ABI_EXCHANGE_OLD = 8, /* HTTP/1.0 */
 	ABI_EXCHANGE_WEBSOCKET = 16

@@ -195,8 +195,57 @@ static bool adopt_send_rest(const struct flow *flow, const struct preface *kept,
 	return true;
 }
 
+static bool adopt_take(struct flow *flow, enum flow_side side, uint64_t bytes)
+{
+	return !bytes || flow_consume(flow, side, bytes);
+}
+
+/* ALL_SENT, of heads that were changed on their way. Return: false where the
+ * worker died while it sent one. */
+static bool adopt_heads(struct flow *flow, const struct adopted ends[2])
+{
+	struct abi_flow_cold *cold = flow->cold;
+	uint64_t sent = ends[FLOW_CLIENT].sent;
+	uint64_t taken = ends[FLOW_BACKEND].taken;
+
+	if (cold->phase == ABI_PHASE_PREFACE &&
+	    !adopt_take(flow, FLOW_CLIENT,
+			cold->before_taken[ABI_FROM_CLIENT] -
+				ends[FLOW_CLIENT].taken))
+		return false;
+	/* It was noted, and not sent yet. */
+	if (!sent && !taken) {
+		cold->exchange &= (__u8)~ABI_EXCHANGE_ANSWERED;
+		cold->before_sent[ABI_FROM_BACKEND] = 0;
+		cold->before_taken[ABI_FROM_BACKEND] = 0;
+	}
+	if (cold->exchange & ABI_EXCHANGE_ANSWERED)
+		return sent >= cold->before_sent[ABI_FROM_BACKEND];
+	return sent == cold->before_sent[ABI_FROM_BACKEND] &&
+	       adopt_take(flow, FLOW_BACKEND,
+			  cold->before_taken[ABI_FROM_BACKEND] - taken);
+}
+
+static void adopt_exchange(struct flow *flow, const struct adopted ends[2])
+{
+	if (!(flow->cold->exchange & ABI_EXCHANGE_ASKED) ||
+	    ends[FLOW_CLIENT].broken || !adopt_heads(flow, ends)) {
+		flow_reset(flow, "worker-died");
+	} else if (flow->cold->exchange & ABI_EXCHANGE_ANSWERED) {
+		adopt_relay(flow, ends);
+	} else if (http_adopt(flow)) {
+		flow_count_again(flow);
+		if (!adopt_watch(flow, FLOW_CLIENT) ||
+		    !adopt_watch(flow, FLOW_BACKEND))
+			flow_reset(flow, "error");
+	} else {
+		flow_reset(flow, "limited");
+	}
+}
+
 static void adopt_preface(struct flow *flow, struct adopted ends[2])
 {
+	const struct abi_flow_cold *cold = flow->cold;
 	struct preface *outbound =
 		heart_kept(flow->thread->agent->heart, flow->cold->id, true);
 	struct adopted *client = &ends[FLOW_CLIENT];
@@ -206,31 +255,15 @@ static void adopt_preface(struct flow *flow, struct adopted ends[2])
 		heart_forget(take_pointer(outbound));
 	if (!outbound && !backend->sent)
 		adopt_begin_again(flow, client->taken);
+	else if (flow->is_http &&
+		 backend->sent < cold->before_sent[ABI_FROM_CLIENT])
+		adopt_begin_again(flow, client->taken);
 	else if (flow->is_http)
-		flow_reset(flow, "worker-died");
+		adopt_exchange(flow, ends);
 	else if (outbound && !adopt_send_rest(flow, outbound, backend))
 		flow_reset(flow, "bytes-lost");
 	else
 		adopt_relay(flow, ends);
-}
-
-static void adopt_exchange(struct flow *flow, const struct adopted ends[2])
-{
-	__u8 flags = flow->cold->exchange;
-
-	if (flags & ABI_EXCHANGE_ANSWERED) {
-		adopt_relay(flow, ends);
-		return;
-	}
-	if (!(flags & ABI_EXCHANGE_ASKED) || ends[FLOW_CLIENT].sent ||
-	    ends[FLOW_CLIENT].broken || ends[FLOW_BACKEND].taken ||
-	    !http_adopt(flow)) {
-		flow_reset(flow, "worker-died");
-		return;
-	}
-	flow_count_again(flow);
-	if (!adopt_watch(flow, FLOW_CLIENT) || !adopt_watch(flow, FLOW_BACKEND))
-		flow_reset(flow, "error");
 }
 
 static void adopt_refuse(struct flow *flow)

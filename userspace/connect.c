@@ -36,6 +36,7 @@ static void connect_options(const struct flow *flow, int fd)
 
 static void connect_record(struct flow *flow, int fd)
 {
+	const struct opening *opening = flow->opening;
 	struct abi_flow_cold *cold;
 	__u64 cookie = 0;
 	socklen_t size = sizeof(cookie);
@@ -44,9 +45,13 @@ static void connect_record(struct flow *flow, int fd)
 	cold = flow_record_begin(flow);
 	cold->backend_cookie = cookie;
 	cold->backend = *connect_target(flow);
-	cold->before_sent[ABI_FROM_CLIENT] =
-		(__u32)flow->opening->header_length;
-	cold->before_taken[ABI_FROM_CLIENT] = (__u32)flow->opening->skip;
+	cold->before_sent[ABI_FROM_CLIENT] = (__u32)opening->header_length;
+	cold->before_taken[ABI_FROM_CLIENT] = (__u32)opening->skip;
+	if (flow->is_http) {
+		cold->before_sent[ABI_FROM_CLIENT] += (__u32)opening->length;
+		cold->before_taken[ABI_FROM_CLIENT] +=
+			flow->skipped_bytes + (__u32)opening->owed;
+	}
 	cold->phase = ABI_PHASE_CONNECT;
 	flow_record_end(flow);
 }

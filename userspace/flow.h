@@ -85,8 +85,7 @@ enum flow_direction_flags {
  * @cut_off:   the backend takes no more of the request.
  * @begun:     the response's head is on its way to the client.
  * @upgraded:  to WebSocket, once @out is sent.
- * @told:      something has gone to the client, if only a 1xx.
- * @outlives:  the record says all that another worker needs to go on.
+ * @asked:     it outlives us.
  * @out:       of a head, what the client has not taken; @out_length bytes, of
  *             which @out_sent are gone. NULL: nothing.
  */
@@ -100,8 +99,7 @@ struct http {
 	bool cut_off;
 	bool begun;
 	bool upgraded;
-	bool told;
-	bool outlives;
+	bool asked;
 	uint8_t *out;
 	size_t out_length;
 	size_t out_sent;
@@ -126,6 +124,7 @@ struct http {
  * @error:        of the last target that could not be reached.
  * @limit:        enum abi_limit, where the outcome is "limited".
  * @refused_bytes: read and thrown away behind a refusal.
+ * @skipped_bytes: taken ahead of a request.
  * @proxy_expected: the client's own PROXY header is still to come.
  * @pending:      counts as a pending hello at its source.
  * @is_http:      it came by an HTTP listener.
@@ -154,6 +153,7 @@ struct flow {
 	uint64_t deadline_from_ns;
 	int error;
 	uint32_t refused_bytes;
+	uint32_t skipped_bytes;
 	uint8_t deadline;
 	uint8_t limit;
 	uint8_t direction[2];
@@ -324,18 +324,21 @@ void http_answer(struct flow *flow, enum abi_outcome outcome, unsigned status,
 /** http_refuse() - refuse(), on an HTTP listener. */
 void http_refuse(struct flow *flow, enum abi_outcome outcome);
 
-/** http_keep() - a request is on its way (http_keep.c). Return: its memory, or
- * NULL. */
-struct http *http_keep(struct flow *flow);
+/** http_keep() - a request is on its way (http_keep.c). Return: false: no
+ * memory. */
+bool http_keep(struct flow *flow, const struct http_request *request);
 
-/** http_tell() - something goes to the client. */
-void http_tell(struct flow *flow);
-
-/** http_note() - nothing is in flight: record what another worker needs. */
-void http_note(struct flow *flow);
+/** http_asked() - behind the request's head nothing is to be sent any more. */
+void http_asked(struct flow *flow);
 
 /**
- * http_adopt() - the backend has a request, and the client nothing yet.
+ * http_told() - the client is about to get a head, of @length bytes; 0: none.
+ * @status: of the response.
+ */
+void http_told(struct flow *flow, unsigned status, size_t length);
+
+/**
+ * http_adopt() - the backend has a request, and no more than 1xx was answered.
  * Return: false, with nothing done, where memory is short.
  */
 bool http_adopt(struct flow *flow);
@@ -393,13 +396,6 @@ void relay_choose(struct flow *flow);
 
 /** refuse_word() - how a connection ends that is only read on. */
 const char *refuse_word(const struct flow *flow);
-
-/**
- * relay_measure() - nothing is in flight: what comes from here on is as many
- * bytes sent as taken.
- * Return: false where that cannot be recorded.
- */
-bool relay_measure(struct flow *flow);
 
 /** relay_start() - both sides are connected: move bytes (relay.c). */
 void relay_start(struct flow *flow);

@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include "cleanup.h"
+#include "crash.h"
 #include "flow.h"
 #include "http_forward.h"
 
@@ -114,6 +115,7 @@ static enum exchange_status request_step(struct flow *flow)
 {
 	struct http *http = flow->http;
 	struct http_body body = http->request;
+	enum exchange_status status;
 	size_t taken, unused;
 	ssize_t seen, sent;
 
@@ -141,8 +143,11 @@ static enum exchange_status request_step(struct flow *flow)
 		sent = 0;
 	http_body_walk(&http->request, flow->thread->buffer, (size_t)sent,
 		       &unused);
-	return exchange_took(flow, FLOW_CLIENT, (size_t)seen, taken,
-			     (size_t)sent);
+	status = exchange_took(flow, FLOW_CLIENT, (size_t)seen, taken,
+			       (size_t)sent);
+	if (status == EXCHANGE_MOVED && http_body_is_done(&http->request))
+		http_asked(flow);
+	return status;
 }
 
 /* ---- the response -------------------------------------------------------- */
@@ -188,12 +193,17 @@ static enum exchange_status
 response_send_head(struct flow *flow, const uint8_t *head, size_t length)
 {
 	struct http *http = flow->http;
-	ssize_t sent = exchange_send(flow, FLOW_CLIENT, head, length);
+	ssize_t sent =
+		length ? exchange_send(flow, FLOW_CLIENT, head, length) : 0;
 
 	if (sent < 0 && errno != EAGAIN)
 		return exchange_reset(flow, "reset-by-client");
 	if (sent < 0)
 		sent = 0;
+	crash_point("told-sent");
+	if (!flow_consume(flow, FLOW_BACKEND, http->scan.offset))
+		return exchange_reset(flow, "reset-by-backend");
+	http->scan = (struct http_scan){0};
 	if ((size_t)sent == length)
 		return response_head_sent(flow);
 	http->out_length = length - (size_t)sent;
@@ -209,10 +219,7 @@ static void response_note(struct flow *flow,
 			  const struct http_response *response)
 {
 	struct http *http = flow->http;
-	struct abi_flow_cold *cold = flow_record_begin(flow);
 
-	cold->http_status = (__u16)response->status;
-	flow_record_end(flow);
 	http->begun = true;
 	http->response = response->body;
 	http->upgraded = response->status == 101;
@@ -228,15 +235,13 @@ static enum exchange_status response_take(struct flow *flow,
 	uint8_t *head = flow->thread->message;
 	size_t length = http_forward_response(response, head, HELLO_MAX_LIMIT);
 
-	if (!length || (response->status == 101 && !http->websocket) ||
-	    !flow_consume(flow, FLOW_BACKEND, http->scan.offset))
+	if (!length || (response->status == 101 && !http->websocket))
 		return exchange_bad_gateway(flow);
-	http->scan = (struct http_scan){0};
-	http_tell(flow);
 	if (response->status >= 200 || response->status == 101)
 		response_note(flow, response);
 	else if (http->old) /* RFC 9110 section 15.2: it knows no 1xx */
-		return EXCHANGE_MOVED;
+		length = 0;
+	http_told(flow, response->status, length);
 	return response_send_head(flow, head, length);
 }
 
@@ -318,12 +323,9 @@ void http_pump(struct flow *flow)
 		response = response_step(flow);
 		if (response == EXCHANGE_OVER)
 			return;
-		if (request == EXCHANGE_WAIT && response == EXCHANGE_WAIT) {
-			http_note(flow);
+		if (request == EXCHANGE_WAIT && response == EXCHANGE_WAIT)
 			return;
-		}
 	}
-	http_note(flow);
 	flow_again(flow);
 }
 

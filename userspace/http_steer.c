@@ -154,20 +154,6 @@ static bool http_is_trusted(const struct flow *flow)
 	return false;
 }
 
-static bool http_keep_request(struct flow *flow,
-			      const struct http_request *request)
-{
-	struct http *http = http_keep(flow);
-
-	if (!http)
-		return false;
-	http->request = request->body;
-	http->is_head = request->is_head;
-	http->old = !request->minor;
-	http->websocket = request->websocket;
-	return true;
-}
-
 static void http_forward(struct flow *flow, const struct http_request *request)
 {
 	const struct abi_route *route = &flow->opening->route;
@@ -185,8 +171,7 @@ static void http_forward(struct flow *flow, const struct http_request *request)
 		http_refuse_head(flow, HTTP_HEAD_TOO_LARGE);
 		return;
 	}
-	if (!http_keep_request(flow, request) ||
-	    !steer_keep(flow, head, length)) {
+	if (!http_keep(flow, request) || !steer_keep(flow, head, length)) {
 		flow_outcome(flow, ABI_OUTCOME_LIMITED);
 		flow_reset(flow, "limited");
 		return;
@@ -253,6 +238,12 @@ static void http_route(struct flow *flow, const struct http_request *request)
 
 /* ---- read ---------------------------------------------------------------- */
 
+static bool http_skip(struct flow *flow, size_t bytes)
+{
+	flow->skipped_bytes += (uint32_t)bytes;
+	return flow_consume(flow, FLOW_CLIENT, bytes);
+}
+
 /* Return: true if it was there, and there may be more behind it. */
 static bool http_read_header(struct flow *flow, struct span bytes)
 {
@@ -267,7 +258,7 @@ static bool http_read_header(struct flow *flow, struct span bytes)
 	case PROXY_OK:
 		break;
 	}
-	if (flow_consume(flow, FLOW_CLIENT, header.length))
+	if (http_skip(flow, header.length))
 		return flow_take_header(flow, &header);
 	flow_reset(flow, "reset-by-client");
 	return false;
@@ -307,7 +298,7 @@ static bool http_look(struct flow *flow, struct span bytes)
 	/* RFC 9112 section 2.2: clients that send an empty line first. */
 	if (!flow->scan.offset && bytes.length >= 2 &&
 	    !memcmp(bytes.data, "\r\n", 2))
-		return flow_consume(flow, FLOW_CLIENT, 2);
+		return http_skip(flow, 2);
 	if (flow->scan.offset || bytes.length > 1 || bytes.data[0] != '\r')
 		http_read_head(flow, bytes);
 	return false;

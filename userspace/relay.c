@@ -420,7 +420,8 @@ static bool relay_has(const struct flow *flow)
 		flow->thread->agent->sockmap);
 }
 
-bool relay_measure(struct flow *flow)
+/* Behind an upgraded request: nothing is in flight. */
+static void relay_measure(struct flow *flow)
 {
 	struct abi_flow_cold *cold = flow->cold;
 	enum stream_state state;
@@ -430,13 +431,11 @@ bool relay_measure(struct flow *flow)
 		bool connected = i == ABI_FROM_CLIENT;
 
 		if (stream_sent(flow->end[!i].fd, &sent, &state) ||
-		    stream_taken(flow->end[i].fd, &taken, &state) ||
-		    sent > UINT32_MAX || taken > UINT32_MAX)
-			return false;
+		    stream_taken(flow->end[i].fd, &taken, &state))
+			continue;
 		cold->before_sent[i] = (__u32)(sent - connected);
 		cold->before_taken[i] = (__u32)taken;
 	}
-	return true;
 }
 
 void relay_start(struct flow *flow)
@@ -448,7 +447,7 @@ void relay_start(struct flow *flow)
 	if (flow->opening)
 		relay_choose(flow);
 	else
-		(void)relay_measure(flow);
+		relay_measure(flow);
 	flow_forget_opening(flow);
 	cold = flow_record_begin(flow);
 	cold->phase = ABI_PHASE_RELAY;

@@ -77,6 +77,47 @@ all_right() {
 	refute asked /behind
 }
 
+@test "at every step" {
+	local point
+	stop_agent
+	mkdir "$lab_path/run/crash"
+	snictld=$build/crashing/snictld
+	export SNICTL_CRASH=$lab_path/run/crash
+	start_agent
+	before=$(left_behind)
+	for point in accepted recorded socket socket-recorded connecting \
+		connected preface preface-sent preface-over told told-sent \
+		closing closed; do
+		: >"$SNICTL_CRASH/$point"
+		client <<-'END'
+			def ask(head, behind=b""):
+			    c = connect("192.0.2.1", port=80)
+			    return c.send(head + b" HTTP/1.1\r\nHost: one.test\r\n"
+			                  b"\r\n" + behind)
+			c = ask(b"GET /large", b"GET /behind HTTP/1.1\r\n\r\n")
+			head, got = c.read_all().split(b"\r\n\r\n")
+			equal(got == bytes(range(256)) * 32768, True)
+			c = ask(b"HEAD /head")
+			equal(c.read_all().split(b"\r\n")[0], b"HTTP/1.1 200 OK")
+		END
+		[[ ! -e $SNICTL_CRASH/$point ]]
+	done
+	for point in told told-sent; do
+		: >"$SNICTL_CRASH/$point"
+		run -0 get /hints --include
+		assert_equal "$(grep -c '^HTTP/' <<<"$output")" 2
+		assert_line hinted
+		[[ ! -e $SNICTL_CRASH/$point ]]
+		: >"$SNICTL_CRASH/$point"
+		run -0 get /echo --data body
+		assert_output --partial body
+		[[ ! -e $SNICTL_CRASH/$point ]]
+	done
+	wait_until nothing_is_left
+	refute asked /behind
+	refute asked extra
+}
+
 @test "the worker dies before the response, and within it" {
 	ask GET
 	die
@@ -117,7 +158,7 @@ waiting() {
 
 get() {
 	lab_exec client curl --silent --show-error --max-time "$PATIENCE" \
-		--resolve '*:80:192.0.2.1' "http://one.test$1"
+		--resolve '*:80:192.0.2.1' "http://one.test$1" "${@:2}"
 }
 
 @test "an upgrade: the response goes on" {
