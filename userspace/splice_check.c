@@ -205,6 +205,8 @@ static void check_all(struct splice_finding findings[2])
 			  "its programs are not loaded", result);
 		return;
 	}
+	/* What hangs ends; but the loading takes what it takes. */
+	alarm(CHECK_LIMIT_S);
 	result = splice_wire_open(&rig.wire);
 	if (result) {
 		find_both(findings, SPLICE_UNTRIED,
@@ -230,8 +232,7 @@ static pid_t check_start(struct splice_finding findings[2])
 
 	if (child)
 		return child;
-	/* What hangs ends, and nothing outlives the agent. */
-	alarm(CHECK_LIMIT_S);
+	/* Nothing outlives the agent. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() == self)
 		check_all(findings);
@@ -247,8 +248,9 @@ static void check_wait(pid_t child, struct splice_finding findings[2])
 	for (unsigned i = 0; WIFSIGNALED(status) && i < 2; i++) {
 		if (*findings[i].why || findings[i].known == SPLICE_PROVED)
 			continue;
+		/* On a machine that is slow beyond measure, too. */
 		if (WTERMSIG(status) == SIGALRM)
-			find(&findings[i], SPLICE_FAILED, "its end",
+			find(&findings[i], SPLICE_UNTRIED, "no end",
 			     -ETIMEDOUT);
 		else
 			find(&findings[i], SPLICE_UNTRIED, "its process died",
