@@ -33,7 +33,7 @@
 #define ABI_MAP_ROUTE_STATS "route_stats"
 #define ABI_MAP_FLOW_HOT "flow_hot"
 #define ABI_MAP_FLOW_COLD "flow_cold"
-#define ABI_MAP_NAMES "names"
+#define ABI_MAP_NAMES "flow_names"
 #define ABI_MAP_COUNTERS "counters"
 #define ABI_MAP_BANS "bans"
 #define ABI_MAP_ALLOWED "allowed"
@@ -47,8 +47,8 @@
 
 /* RFC 1035 section 2.3.4: 255 octets on the wire are 253 characters. */
 #define ABI_NAME_MAX 253
-/* Names up to this are in the record of their flow, longer ones in "names",
- * which has room for one in every so many flows. */
+/* Names up to this are in the record of their flow, longer ones in
+ * "flow_names", which has room for one in every so many flows. */
 #define ABI_NAME_SHORT 56
 #define ABI_NAME_FLOWS 16
 #define ABI_TARGETS_MAX 8
@@ -520,7 +520,7 @@ enum abi_exchange {
  * @source:    our end of the connection to the backend.
  * @accepted_ns, @hello_ns, @connected_ns: when, CLOCK_MONOTONIC.
  * @route:     the key of the route taken; kind 0: none.
- * @long_name: one more than its index in "names"; 0: it has none.
+ * @long_name: one more than its index in "flow_names"; 0: it has none.
  * @splice:    one more than its index in "splices", once it was ARMED; 0: it
  *             never was. The slot may be another flow's by now.
  * @before_sent, @before_taken: by direction, bytes that its sink was sent and
@@ -537,7 +537,7 @@ enum abi_exchange {
  *             route begins, and whether it is a ".domain".
  * @name_length: of the server name; 0: none.
  * @name:      all of it, up to ABI_NAME_SHORT; of a longer one without
- *             @long_name, since "names" was full, the end.
+ *             @long_name, since "flow_names" was full, the end.
  */
 struct abi_flow_cold {
 	__u32 sequence;
@@ -651,7 +651,6 @@ struct abi_splice_way {
 /**
  * struct abi_splice - two connections joined packet by packet.
  * @state:      enum abi_splice_state; stepped by compare-and-swap.
- * @generation: a tuple that carries another one is of an earlier life.
  * @flow:       index of the flow.
  * @thread:     of the agent, whose ring is told.
  * @received:   bytes that the agent has read from the client.
@@ -674,7 +673,6 @@ struct abi_splice_way {
  */
 struct abi_splice {
 	__u32 state;
-	__u32 generation;
 	__u32 flow;
 	__u32 thread;
 	__u32 received;
@@ -693,10 +691,19 @@ struct abi_splice {
 	struct abi_splice_way way[2];
 	__u32 echo;
 	__u32 too_big_ms;
-	__u8 reserved[48];
+	__u8 reserved[4];
 };
 
-/* ---- splice_tuples: hash --------------------------------------------------
+/* ---- splice_tuples: array of buckets, memory-mapped -----------------------
+ */
+
+/*
+ * A hash table: which splice a packet belongs to, and which side it is from. A
+ * tuple's hash says in which one bucket its entry is, anywhere there; where
+ * that is full the flow is not spliced. An entry is 0, or some bits of the
+ * hash, the splice and the side. Whether it is the right one the splice says,
+ * which has the addresses: so an entry that names a splice of another life is
+ * of no account. The agent sets entries, and clears them; programs clear them.
  */
 
 /**
@@ -704,19 +711,63 @@ struct abi_splice {
  * @family: AF_INET: addresses are in the first four bytes, zeros behind.
  */
 struct abi_tuple {
-	__u8 remote[16];
-	__u8 local[16];
+	__u64 remote[2];
+	__u64 local[2];
 	__be16 remote_port_be;
 	__be16 local_port_be;
 	__u32 family;
 };
 
-/** struct abi_joined - what a tuple belongs to; @side: enum abi_direction. */
-struct abi_joined {
-	__u32 splice;
-	__u32 generation;
-	__u32 side;
+#define ABI_BUCKET_ENTRIES 16
+/* So many splices share a bucket: two entries each fill three of eight. */
+#define ABI_BUCKET_SPLICES 3
+
+/** struct abi_bucket - a cache line of entries. */
+struct abi_bucket {
+	__u32 entry[ABI_BUCKET_ENTRIES];
 };
+
+/* Of the hash; below it one more than the splice, and enum abi_direction. */
+#define ABI_ENTRY_MARK 0xfffe0000U
+#define ABI_ENTRY_SPLICES 65535
+
+static inline __u64 abi_hash_word(__u64 hash, __u64 word)
+{
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
+	return hash ^ hash >> 32;
+}
+
+/* @key is abi_meta.hash_key's first half: nobody outside knows who meets in a
+ * bucket. */
+static inline __u64 abi_tuple_hash(const struct abi_tuple *tuple, __u64 key)
+{
+	__u64 ports = (__u64)tuple->family << 32 |
+		      (__u32)tuple->remote_port_be << 16 | tuple->local_port_be;
+	__u64 hash = abi_hash_word(key, tuple->remote[0]);
+
+	hash = abi_hash_word(hash, tuple->local[0]);
+	if (tuple->remote[1] | tuple->local[1]) {
+		hash = abi_hash_word(hash, tuple->remote[1]);
+		hash = abi_hash_word(hash, tuple->local[1]);
+	}
+	return abi_hash_word(hash, ports);
+}
+
+/* Of @buckets, as many as the map has. */
+static inline __u32 abi_tuple_bucket(__u64 hash, __u32 buckets)
+{
+	return (__u32)((hash >> 32) * buckets >> 32);
+}
+
+static inline __u32 abi_tuple_entry(__u64 hash, __u32 splice, __u32 side)
+{
+	return ((__u32)hash & ABI_ENTRY_MARK) | (splice + 1) << 1 | side;
+}
+
+static inline __u32 abi_entry_splice(__u32 entry)
+{
+	return ((entry & ~ABI_ENTRY_MARK) >> 1) - 1;
+}
 
 /* ---- splice_ports: array of 64-bit words, memory-mapped -------------------
  */
@@ -871,9 +922,9 @@ _Static_assert(sizeof(struct abi_name) == 256, "abi_name");
 _Static_assert(ABI_THREADS_MAX <= 256, "abi_flow_cold");
 _Static_assert(sizeof(struct abi_route_stats) == 64, "abi_route_stats");
 _Static_assert(sizeof(struct abi_splice_way) == 80, "abi_splice_way");
-_Static_assert(sizeof(struct abi_splice) == 256, "abi_splice");
+_Static_assert(sizeof(struct abi_splice) == 208, "abi_splice");
 _Static_assert(sizeof(struct abi_tuple) == 40, "abi_tuple");
-_Static_assert(sizeof(struct abi_joined) == 12, "abi_joined");
+_Static_assert(sizeof(struct abi_bucket) == 64, "abi_bucket");
 _Static_assert(sizeof(struct abi_counters) == 384, "abi_counters");
 _Static_assert(sizeof(struct abi_prefix_key) == 24, "abi_prefix_key");
 _Static_assert(sizeof(struct abi_ban) == 24, "abi_ban");

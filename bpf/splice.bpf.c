@@ -40,6 +40,17 @@
 #include "splice_packet.h"
 #include "splice_path.h"
 
+/* Unless the agent has put another one there. */
+static __noinline int forget_entry(const struct abi_tuple *tuple, __u32 entry)
+{
+	struct abi_bucket *bucket =
+		find_bucket(abi_tuple_hash(tuple, tuple_key));
+
+	for (int i = 0; bucket && i < ABI_BUCKET_ENTRIES; i++)
+		__sync_val_compare_and_swap(&bucket->entry[i], entry, 0);
+	return 0;
+}
+
 SEC("tc")
 int splice_in(struct __sk_buff *skb)
 {
@@ -74,7 +85,7 @@ int splice_in(struct __sk_buff *skb)
 	}
 	/* A new connection where one has ended: the stack's. */
 	if (state == ABI_SPLICE_CLOSED && syn && !is_ack) {
-		bpf_map_delete_elem(&splice_tuples, &p.tuple);
+		forget_entry(&p.tuple, find_entry(&p.tuple));
 		return TC_ACT_UNSPEC;
 	}
 	if (state == ABI_SPLICE_SPLICED || state == ABI_SPLICE_CLOSED) {

@@ -26,11 +26,17 @@ struct {
 } splices SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 2);
-	__type(key, struct abi_tuple);
-	__type(value, struct abi_joined);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct abi_bucket);
 } splice_tuples SEC(".maps");
+
+/* Whoever loads a program that looks into it sets them: abi_meta.hash_key, and
+ * how many buckets there are. */
+const volatile __u64 tuple_key;
+const volatile __u32 tuple_buckets;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -111,22 +111,69 @@ static __always_inline struct tcphdr *read_packet(struct __sk_buff *skb,
 	return tcp;
 }
 
+/* Each is at a multiple of four bytes only. */
+static __always_inline bool is_address(const void *one, const void *other)
+{
+	__u32 a[4], b[4];
+
+	__builtin_memcpy(a, __builtin_assume_aligned(one, 4), sizeof(a));
+	__builtin_memcpy(b, __builtin_assume_aligned(other, 4), sizeof(b));
+
+	return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]));
+}
+
+static __always_inline bool is_from(const struct abi_splice *splice, __u32 side,
+				    const struct abi_tuple *tuple)
+{
+	/* What goes to this side has its tuple, turned round. */
+	const struct abi_splice_way *way = &splice->way[!side];
+
+	return way->destination_port_be == tuple->remote_port_be &&
+	       way->source_port_be == tuple->local_port_be &&
+	       splice->family == tuple->family &&
+	       is_address(way->destination, tuple->remote) &&
+	       is_address(way->source, tuple->local);
+}
+
+static __always_inline struct abi_bucket *find_bucket(__u64 hash)
+{
+	__u32 index = abi_tuple_bucket(hash, tuple_buckets);
+
+	return bpf_map_lookup_elem(&splice_tuples, &index);
+}
+
+/* Return: the entry of a tuple, 0: it has none. */
+static __noinline __u32 find_entry(const struct abi_tuple *tuple)
+{
+	__u64 hash = abi_tuple_hash(tuple, tuple_key);
+	struct abi_bucket *bucket = find_bucket(hash);
+	struct abi_splice *splice;
+	__u32 entry, index;
+
+	if (!bucket)
+		return 0;
+	for (int i = 0; i < ABI_BUCKET_ENTRIES; i++) {
+		entry = *(volatile __u32 *)&bucket->entry[i];
+		if ((entry ^ (__u32)hash) & ABI_ENTRY_MARK)
+			continue;
+		index = abi_entry_splice(entry);
+		splice = bpf_map_lookup_elem(&splices, &index);
+		if (splice && is_from(splice, entry & 1, tuple))
+			return entry;
+	}
+	return 0;
+}
+
 static __always_inline struct abi_splice *
 find_splice(const struct abi_tuple *tuple, __u32 *ret_index, __u32 *ret_side)
 {
-	struct abi_joined *joined = bpf_map_lookup_elem(&splice_tuples, tuple);
-	struct abi_splice *splice;
-	__u32 index;
+	__u32 entry = find_entry(tuple);
 
-	if (!joined)
+	if (!entry)
 		return 0;
-	index = joined->splice;
-	splice = bpf_map_lookup_elem(&splices, &index);
-	if (!splice || splice->generation != joined->generation)
-		return 0;
-	*ret_index = index;
-	*ret_side = joined->side;
-	return splice;
+	*ret_index = abi_entry_splice(entry);
+	*ret_side = entry & 1;
+	return bpf_map_lookup_elem(&splices, ret_index);
 }
 
 #endif

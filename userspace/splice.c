@@ -108,7 +108,6 @@ static bool queue_take(struct splice_queue *queue, uint64_t until_ns,
 
 int splice_take(struct splice *splice, uint64_t now_ns, uint32_t *ret_slot)
 {
-	struct abi_splice *slot;
 	uint32_t rested, index;
 	bool found;
 
@@ -121,8 +120,7 @@ int splice_take(struct splice *splice, uint64_t now_ns, uint32_t *ret_slot)
 	pthread_mutex_unlock(&splice->lock);
 	if (!found)
 		return -ENOSPC;
-	slot = &splice->slots[index];
-	*slot = (struct abi_splice){.generation = slot->generation + 1};
+	splice->slots[index] = (struct abi_splice){.state = ABI_SPLICE_FREE};
 	splice->heard[index] = (struct splice_heard){.is_known = false};
 	*ret_slot = index;
 	return 0;
@@ -138,22 +136,6 @@ void splice_rest(struct splice *splice, uint32_t slot, uint64_t now_ns)
 /* ---- arm ------------------------------------------------------------------
  */
 
-/* What comes in from a side has the tuple of what goes there, turned round. */
-static struct abi_tuple splice_tuple(const struct abi_splice *slot,
-				     enum abi_direction from)
-{
-	const struct abi_splice_way *way = &slot->way[!from];
-	struct abi_tuple tuple = {
-		.remote_port_be = way->destination_port_be,
-		.local_port_be = way->source_port_be,
-		.family = slot->family,
-	};
-
-	memcpy(tuple.remote, way->destination, sizeof(tuple.remote));
-	memcpy(tuple.local, way->source, sizeof(tuple.local));
-	return tuple;
-}
-
 int splice_arm(struct splice *splice, uint32_t index)
 {
 	struct abi_splice *slot = &splice->slots[index];
@@ -161,33 +143,19 @@ int splice_arm(struct splice *splice, uint32_t index)
 	__atomic_store_n(&slot->state, ABI_SPLICE_ARMED, __ATOMIC_RELEASE);
 	for (enum abi_direction i = ABI_FROM_CLIENT; i <= ABI_FROM_BACKEND;
 	     i++) {
-		struct abi_tuple tuple = splice_tuple(slot, i);
-		struct abi_joined joined = {index, slot->generation, i};
-
-		splice_watch_port(splice, be16toh(tuple.local_port_be));
-		if (bpf_map_update_elem(splice->tuples, &tuple, &joined,
-					BPF_ANY))
-			return -errno;
+		splice_watch_port(splice, be16toh(slot->way[i].source_port_be));
+		if (!splice_tuple_put(splice, index, i))
+			return -ENOSPC;
 	}
 	return 0;
 }
 
-/* Only what is its own: a client may have its port in use again. */
 void splice_disarm(struct splice *splice, uint32_t index)
 {
-	struct abi_splice *slot = &splice->slots[index];
-
-	for (enum abi_direction i = ABI_FROM_CLIENT; i <= ABI_FROM_BACKEND;
-	     i++) {
-		struct abi_tuple tuple = splice_tuple(slot, i);
-		struct abi_joined joined;
-
-		if (!bpf_map_lookup_elem(splice->tuples, &tuple, &joined) &&
-		    joined.splice == index &&
-		    joined.generation == slot->generation)
-			bpf_map_delete_elem(splice->tuples, &tuple);
-	}
-	__atomic_store_n(&slot->state, ABI_SPLICE_FREE, __ATOMIC_RELEASE);
+	for (enum abi_direction i = ABI_FROM_CLIENT; i <= ABI_FROM_BACKEND; i++)
+		splice_tuple_remove(splice, index, i);
+	__atomic_store_n(&splice->slots[index].state, ABI_SPLICE_FREE,
+			 __ATOMIC_RELEASE);
 }
 
 enum abi_splice_state splice_abort(struct splice *splice, uint32_t index)
@@ -316,12 +284,17 @@ static int splice_map(struct splice *splice)
 	struct splice_bpf *bpf = splice->bpf;
 	size_t slots = splice->count * sizeof(*splice->slots);
 	size_t ports = ABI_SPLICE_PORT_WORDS * sizeof(*splice->ports);
+	size_t buckets = splice->bucket_count * sizeof(*splice->buckets);
 
 	splice->slots = mmap(NULL, slots, PROT_READ | PROT_WRITE, MAP_SHARED,
 			     bpf_map__fd(bpf->maps.splices), 0);
 	splice->ports = mmap(NULL, ports, PROT_READ | PROT_WRITE, MAP_SHARED,
 			     bpf_map__fd(bpf->maps.splice_ports), 0);
-	return splice->slots == MAP_FAILED || splice->ports == MAP_FAILED
+	splice->buckets =
+		mmap(NULL, buckets, PROT_READ | PROT_WRITE, MAP_SHARED,
+		     bpf_map__fd(bpf->maps.splice_tuples), 0);
+	return splice->slots == MAP_FAILED || splice->ports == MAP_FAILED ||
+			       splice->buckets == MAP_FAILED
 		       ? -errno
 		       : 0;
 }
@@ -337,9 +310,16 @@ static int splice_load(struct splice *splice, const struct store *store)
 	result = bpf_map__set_max_entries(bpf->maps.splices, splice->count);
 	if (!result)
 		result = bpf_map__set_max_entries(bpf->maps.splice_tuples,
-						  2 * splice->count);
+						  splice->count /
+							  ABI_BUCKET_SPLICES);
 	if (!result && store)
 		result = splice_reuse(store, bpf->obj);
+	if (store)
+		memcpy(&splice->tuple_key, store->meta->hash_key,
+		       sizeof(splice->tuple_key));
+	splice->bucket_count = bpf_map__max_entries(bpf->maps.splice_tuples);
+	bpf->rodata->tuple_key = splice->tuple_key;
+	bpf->rodata->tuple_buckets = splice->bucket_count;
 	if (!result)
 		result = splice_bpf__load(bpf);
 	if (!result && store)
@@ -348,7 +328,6 @@ static int splice_load(struct splice *splice, const struct store *store)
 		return result;
 	/* As many as the maps of the first agent have. */
 	splice->count = bpf_map__max_entries(bpf->maps.splices);
-	splice->tuples = bpf_map__fd(bpf->maps.splice_tuples);
 	splice->rings_map = bpf_map__fd(bpf->maps.splice_rings);
 	return splice_map(splice);
 }
@@ -435,6 +414,7 @@ int splice_open(const struct store *store, unsigned threads,
 	splice->threads = threads;
 	conntrack_open(&splice->conntrack);
 	pthread_mutex_init(&splice->lock, NULL);
+	pthread_mutex_init(&splice->tuple_lock, NULL);
 	for (unsigned i = 0; i < threads; i++)
 		splice->ring_fd[i] = -1;
 	result = splice_choose_ports(splice, error);
@@ -470,6 +450,7 @@ int splice_open_apart(uint32_t count, struct splice **ret_splice)
 	splice->conntrack = (struct conntrack){-1, -1};
 	splice->count = count;
 	splice->first_port = SPLICE_PORT_MIN;
+	pthread_mutex_init(&splice->tuple_lock, NULL);
 	pthread_mutex_init(&splice->lock, NULL);
 	result = splice_load(splice, NULL);
 	if (!result)

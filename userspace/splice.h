@@ -48,6 +48,9 @@ struct splice_heard {
  * struct splice - one loaded object; its maps and links are pinned.
  * @slots:   @count of them, memory-mapped; slot n has port @first_port + n.
  * @ports:   memory-mapped; a bit for each local port that tuples may have.
+ * @buckets: memory-mapped, @bucket_count of them: whose tuples are whose, by a
+ *           hash with @tuple_key; changed under @tuple_lock, by programs
+ *           without it.
  * @guard:   0, or -errno: there is none, see splice_guard.h.
  * @heard:   beside @slots: when something came from their flows' sides.
  * @free:    slots that no program can see any more.
@@ -55,13 +58,16 @@ struct splice_heard {
  */
 struct splice {
 	struct splice_bpf *bpf;
-	int tuples;
 	int rings_map;
 	struct conntrack conntrack;
 	int guard;
 	struct abi_splice *slots;
 	struct splice_heard *heard;
 	uint64_t *ports;
+	struct abi_bucket *buckets;
+	uint32_t bucket_count;
+	uint64_t tuple_key;
+	pthread_mutex_t tuple_lock;
 	uint32_t count;
 	uint16_t first_port;
 	unsigned threads;
@@ -131,8 +137,8 @@ void splice_claim_rest(struct splice *splice, const struct abi_flow_cold *cold,
 		       uint32_t capacity);
 
 /**
- * splice_take() - a slot that nobody has had for a while; it is FREE, of a
- * new generation, and all else in it is zero.
+ * splice_take() - a slot that nobody has had for a while; it is FREE, and all
+ * in it is zero.
  * Return: 0 or -ENOSPC.
  */
 int splice_take(struct splice *splice, uint64_t now_ns, uint32_t *ret_slot);
@@ -148,6 +154,21 @@ int splice_arm(struct splice *splice, uint32_t index);
 
 /** splice_disarm() - they are not, any more. */
 void splice_disarm(struct splice *splice, uint32_t index);
+
+/**
+ * splice_tuple_put() - packets from that side belong to this slot
+ * (splice_tuples.c).
+ *
+ * Where they belonged to another one, they do no more: a client may have its
+ * port in use again while its last flow still rests.
+ * Return: false: there is no room.
+ */
+bool splice_tuple_put(struct splice *splice, uint32_t index,
+		      enum abi_direction side);
+
+/** splice_tuple_remove() - they do not, if they did. */
+void splice_tuple_remove(struct splice *splice, uint32_t index,
+			 enum abi_direction side);
 
 /**
  * splice_abort() - the agent's own step from ARMED to ABORTED.

@@ -8,6 +8,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "cleanup.h"
@@ -81,6 +82,10 @@ int splice_guard_attach(const struct store *store)
 					      ATTACH_NETFILTER);
 	bpf_program__set_autoload(bpf->progs.splice_guard, true);
 	result = store_reuse(store, bpf->obj);
+	memcpy(&bpf->rodata->tuple_key, store->meta->hash_key,
+	       sizeof(bpf->rodata->tuple_key));
+	bpf->rodata->tuple_buckets =
+		bpf_map__max_entries(bpf->maps.splice_tuples);
 	if (!result)
 		result = splice_guard_bpf__load(bpf);
 	program = bpf_program__fd(bpf->progs.splice_guard);

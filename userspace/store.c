@@ -114,8 +114,11 @@ int store_reuse(const struct store *store, struct bpf_object *object)
 	bpf_object__for_each_map(map, object)
 	{
 		AUTO_FD pinned = -1;
-		int status = store_get(store, bpf_map__name(map), &pinned);
+		int status;
 
+		if (bpf_map__is_internal(map))
+			continue;
+		status = store_get(store, bpf_map__name(map), &pinned);
 		if (!status)
 			status = bpf_map__reuse_fd(map, pinned);
 		if (status)

@@ -148,7 +148,8 @@ int store_unpin(const struct store *store, const char *name);
 int store_get(const struct store *store, const char *name, int *ret_fd);
 
 /**
- * store_reuse() - let an object that is not loaded yet have the pinned maps.
+ * store_reuse() - let an object that is not loaded yet have the pinned maps; of
+ * constants and variables it has its own.
  * Return: 0 or -errno; -ENOENT: one of its maps is not pinned.
  */
 int store_reuse(const struct store *store, struct bpf_object *object);
@@ -162,7 +163,8 @@ void store_pins_visit(const struct store *store,
 		      void *context);
 
 /**
- * store_memory() - what the kernel holds for all these maps, bytes.
+ * store_memory() - what the kernel holds for all maps that are pinned, those of
+ * the data paths too, bytes.
  *
  * From the kernel's own account (memlock in fdinfo); on kernels that
  * estimate it, it is an estimate.

@@ -234,15 +234,21 @@ static uint64_t map_memory(int map)
 	return 0;
 }
 
+/* Programs and links are pinned beside them, of which there is no such line. */
+static void add_memory(const struct store *store, const char *name,
+		       void *context)
+{
+	uint64_t *bytes = context;
+	AUTO_FD map = -1;
+
+	if (!store_get(store, name, &map))
+		*bytes += map_memory(map);
+}
+
 uint64_t store_memory(const struct store *store)
 {
 	uint64_t bytes = 0;
 
-	for (unsigned i = 0; i < STORE_MAP_COUNT; i++) {
-		AUTO_FD map = -1;
-
-		if (!store_get(store, store_maps[i].name, &map))
-			bytes += map_memory(map);
-	}
+	store_pins_visit(store, add_memory, &bytes);
 	return bytes;
 }

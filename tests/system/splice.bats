@@ -514,6 +514,26 @@ open_at() {
 	wait_for_flow 'name=a.test datapath=splice end=closed'
 }
 
+@test "a client's port in use again: a new flow, while the last one still rests" {
+	client <<-'END'
+		for address, name in (("192.0.2.1", "a.test"),
+		                      ("2001:db8:1::1", "six.test")):
+		    c = spliced(address, name, "one")
+		    source = c.name()
+		    c.reset()
+		    wait_flows(0)
+		    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+		    for end in Peer.reset, Peer.reset, Peer.close:
+		        sock = socket.socket(family)
+		        sock.bind(source)
+		        sock.connect((address, 443))
+		        c = Peer(sock).send(hello(name)).expect_backend("one")
+		        c.exchange(bytes(10000))
+		        end(c)
+		        wait_flows(0)
+	END
+}
+
 @test "one-armed, and hairpin: in and out by one interface" {
 	local topology
 	for topology in one-armed hairpin; do
@@ -627,4 +647,26 @@ nobody_is() {
 all_spliced_of() {
 	(($(snictl flow list --json | jq --arg name "$1" \
 		'[.[] | select(.phase == "spliced" and .name == $name)] | length') == $2))
+}
+
+# per_entry MAP - bytes that the kernel has set aside, for each entry.
+per_entry() {
+	lab_exec router bpftool -j map show pinned "$SNICTL_BPFFS/v3/$1" |
+		jq '.bytes_memlock / .max_entries'
+}
+
+@test "a spliced flow takes less than 512 bytes of maps, beside its record" {
+	local slots slot hot record
+	slots=$(lab_exec router bpftool -j map show pinned \
+		"$SNICTL_BPFFS/v3/splices" | jq .max_entries)
+	slot=$(lab_exec router bpftool -j map show pinned \
+		"$SNICTL_BPFFS/v3/splice_tuples" |
+		jq --argjson slots "$slots" --argjson slot "$(per_entry splices)" \
+			'.bytes_memlock / $slots + $slot')
+	hot=$(per_entry flow_hot)
+	record=$(per_entry flow_cold)
+	echo "slot and tuples $slot, figures $hot, record $record"
+	jq -ne "$slot + $hot < 512"
+	# With everything; the bar of 512 is not reached by that.
+	jq -ne "$slot + $hot + $record + $(per_entry flow_names) / 16 < 720"
 }
