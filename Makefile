@@ -163,7 +163,7 @@ $(BUILD)/broken/%/splice.bpf.c: tests/system/broken/%.sed bpf/splice.bpf.c \
 	@mkdir -p $(@D)
 	cp bpf/splice.bpf.c bpf/*.h $(@D)
 	sed -i -f $< $(@D)/*.[ch]
-	diff -q bpf $(@D) | grep '^Files' # or it breaks nothing any more
+	diff -q bpf $(@D) | grep -q '^Files' # or it breaks nothing any more
 
 $(BUILD)/broken/%/splice.bpf.o: $(BUILD)/broken/%/splice.bpf.c
 	$(compile_bpf)
