@@ -18,8 +18,10 @@
 
 #define SECOND_NS 1000000000ULL
 /* How long what comes late still finds its way: a FIN whose ACK was lost is
- * sent again within it. */
+ * sent again within it. A target that is in TIME-WAIT takes a new connection by
+ * its later timestamps (RFC 6191); without them it may not, for a minute. */
 #define SPLICE_REST_NS (3 * SECOND_NS)
+#define SPLICE_LONG_REST_NS (60 * SECOND_NS)
 /* From the end of a tuple to the end of all programs that have seen it. */
 #define SPLICE_GRACE_NS (SECOND_NS / 100)
 #define SPLICE_RING_BYTES 65536
@@ -95,10 +97,11 @@ static void queue_put(struct splice_queue *queue, uint32_t slot,
 }
 
 /* The first, if it has waited for long enough. */
-static bool queue_take(struct splice_queue *queue, uint64_t until_ns,
-		       uint32_t *ret_slot)
+static bool queue_take(struct splice_queue *queue, uint64_t now_ns,
+		       uint64_t wait_ns, uint32_t *ret_slot)
 {
-	if (!queue->count || queue->row[queue->first].from_ns > until_ns)
+	if (!queue->count ||
+	    queue->row[queue->first].from_ns + wait_ns > now_ns)
 		return false;
 	*ret_slot = queue->row[queue->first].slot;
 	queue->first = (queue->first + 1) % queue->size;
@@ -106,17 +109,26 @@ static bool queue_take(struct splice_queue *queue, uint64_t until_ns,
 	return true;
 }
 
+static void splice_wake(struct splice *splice, struct splice_queue *resting,
+			uint64_t now_ns, uint64_t rest_ns)
+{
+	uint32_t slot;
+
+	while (queue_take(resting, now_ns, rest_ns, &slot)) {
+		splice_disarm(splice, slot);
+		queue_put(&splice->free, slot, now_ns);
+	}
+}
+
 int splice_take(struct splice *splice, uint64_t now_ns, uint32_t *ret_slot)
 {
-	uint32_t rested, index;
+	uint32_t index;
 	bool found;
 
 	pthread_mutex_lock(&splice->lock);
-	while (queue_take(&splice->resting, now_ns - SPLICE_REST_NS, &rested)) {
-		splice_disarm(splice, rested);
-		queue_put(&splice->free, rested, now_ns);
-	}
-	found = queue_take(&splice->free, now_ns - SPLICE_GRACE_NS, &index);
+	splice_wake(splice, &splice->resting, now_ns, SPLICE_REST_NS);
+	splice_wake(splice, &splice->resting_long, now_ns, SPLICE_LONG_REST_NS);
+	found = queue_take(&splice->free, now_ns, SPLICE_GRACE_NS, &index);
 	pthread_mutex_unlock(&splice->lock);
 	if (!found)
 		return -ENOSPC;
@@ -128,8 +140,13 @@ int splice_take(struct splice *splice, uint64_t now_ns, uint32_t *ret_slot)
 
 void splice_rest(struct splice *splice, uint32_t slot, uint64_t now_ns)
 {
+	const struct abi_splice *of = &splice->slots[slot];
+	/* The target has answered, and so may be in TIME-WAIT. */
+	bool is_long = of->mss && !(of->answered & ABI_SPLICE_TIMESTAMPS);
+
 	pthread_mutex_lock(&splice->lock);
-	queue_put(&splice->resting, slot, now_ns);
+	queue_put(is_long ? &splice->resting_long : &splice->resting, slot,
+		  now_ns);
 	pthread_mutex_unlock(&splice->lock);
 }
 
@@ -360,7 +377,7 @@ void splice_claim_rest(struct splice *splice, const struct abi_flow_cold *cold,
 			splice_disarm(splice, i);
 			splice_reset(splice, i);
 		}
-		queue_put(&splice->resting, i, 0);
+		splice_rest(splice, i, 0);
 	}
 }
 
@@ -378,6 +395,8 @@ static int splice_sort(struct splice *splice)
 
 	if (!result)
 		result = queue_init(&splice->resting, splice->count);
+	if (!result)
+		result = queue_init(&splice->resting_long, splice->count);
 	if (!result && getrandom(&first, sizeof(first), 0) < 0)
 		result = -errno;
 	for (uint32_t i = 0; !result && i < splice->count; i++) {
@@ -501,6 +520,7 @@ void splice_close(struct splice *splice)
 	conntrack_close(&splice->conntrack);
 	free(splice->free.row);
 	free(splice->resting.row);
+	free(splice->resting_long.row);
 	free(splice->heard);
 	splice_bpf__destroy(splice->bpf);
 	free(splice);

@@ -55,6 +55,7 @@ struct splice_heard {
  * @heard:   beside @slots: when something came from their flows' sides.
  * @free:    slots that no program can see any more.
  * @resting: slots of flows that have ended, whose late packets still pass.
+ * @resting_long: likewise, without timestamps.
  */
 struct splice {
 	struct splice_bpf *bpf;
@@ -76,6 +77,7 @@ struct splice {
 	pthread_mutex_t lock;
 	struct splice_queue free;
 	struct splice_queue resting;
+	struct splice_queue resting_long;
 };
 
 /**
