@@ -30,6 +30,8 @@
 #define SPLICE_PORT_MIN 10240
 #define SPLICE_PORTS_MIN 1024
 
+_Static_assert(65536 - SPLICE_PORT_MIN <= ABI_ENTRY_SPLICES, "abi_bucket");
+
 /* ---- ports --------------------------------------------------------------- */
 
 /* The first range that is reserved, as "A-B,C,..."; else none. */
