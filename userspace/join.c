@@ -24,6 +24,7 @@
 #include "setting.h"
 #include "splice.h"
 #include "splice_check.h"
+#include "words.h"
 
 /* RFC 7323 appendix D: what timestamps take of each segment. */
 #define JOIN_TIMESTAMPS_BYTES 12
@@ -39,15 +40,18 @@
  */
 
 /* Which families may be spliced; of the others, and of those of which nothing
- * can be known, the sentence says why. */
-static void join_prove(struct agent *agent)
+ * can be known, the sentence says why. The latter only where it was asked for:
+ * "auto" splices what is proved. */
+static void join_prove(struct agent *agent, enum abi_datapath wanted)
 {
 	struct splice_finding findings[2];
 	const char *why[2] = {findings[0].why, findings[1].why};
 
 	splice_check(&agent->store, findings);
 	for (unsigned i = 0; i < 2; i++)
-		agent->splices[i] = findings[i].known != SPLICE_FAILED;
+		agent->splices[i] = findings[i].known == SPLICE_PROVED ||
+				    (findings[i].known == SPLICE_UNTRIED &&
+				     wanted != ABI_DATAPATH_AUTO);
 	if (!strcmp(why[0], why[1]))
 		snprintf(agent->splice_off.text, sizeof(agent->splice_off.text),
 			 "%s", why[0]);
@@ -56,6 +60,11 @@ static void join_prove(struct agent *agent)
 			 "%s%s%s%s%s", *why[0] ? "IPv4: " : "", why[0],
 			 *why[0] && *why[1] ? "; " : "",
 			 *why[1] ? "IPv6: " : "", why[1]);
+}
+
+static bool join_may_splice(enum abi_datapath wanted)
+{
+	return wanted == ABI_DATAPATH_SPLICE || wanted == ABI_DATAPATH_AUTO;
 }
 
 static void join_say_off(const struct error *error)
@@ -67,20 +76,21 @@ static void join_say_off(const struct error *error)
 void join_open(struct agent *agent)
 {
 	struct error *error = &agent->splice_off;
-	enum abi_datapath datapath = agent->datapath;
+	enum abi_datapath wanted = agent->datapath;
 	int result;
 
-	if (datapath == ABI_DATAPATH_AUTO)
-		datapath = (enum abi_datapath)setting_get(&agent->store,
-							  ABI_SET_DATAPATH);
+	if (wanted == ABI_DATAPATH_AUTO)
+		wanted = (enum abi_datapath)setting_get(&agent->store,
+							ABI_SET_DATAPATH);
 	/* What an earlier agent has spliced has to be watched over. */
-	if (datapath != ABI_DATAPATH_SPLICE && !splice_exists(&agent->store)) {
+	if (!join_may_splice(wanted) && !splice_exists(&agent->store)) {
 		error_set(error, EXIT_FAILED, EPERM,
-			  "neither snictld's --datapath nor the setting "
-			  "datapath was \"splice\" when it started");
+			  "snictld's --datapath, or the setting datapath, was "
+			  "\"%s\" when it started",
+			  words_datapath[wanted]);
 		return;
 	}
-	join_prove(agent);
+	join_prove(agent, wanted);
 	if (!agent->splices[0] && !agent->splices[1] &&
 	    !splice_exists(&agent->store)) {
 		join_say_off(error);
@@ -265,7 +275,8 @@ static enum abi_why join_try(struct flow *flow, int fd,
 
 void join_arm(struct flow *flow, int fd, const struct abi_endpoint *target)
 {
-	if (flow->is_http || flow->datapath != ABI_DATAPATH_SPLICE ||
+	if (flow->is_http ||
+	    !join_may_splice((enum abi_datapath)flow->datapath) ||
 	    !flow->thread->agent->splice)
 		return;
 	flow->why = (uint8_t)join_try(flow, fd, target);

@@ -9,7 +9,7 @@ load cli
 
 setup_file() {
 	file_lab
-	start_agent --workers 2
+	start_agent --workers 2 --datapath relay
 	start_peer backend1 one
 }
 

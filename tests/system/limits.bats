@@ -23,7 +23,7 @@ setup_file() {
 			}
 		}
 	END
-	start_agent
+	start_agent --datapath relay
 	start_peer backend1 one
 	start_peer backend2 two
 }
@@ -319,7 +319,7 @@ watching() {
 	lab_up --backends 1
 	start_peer backend1 one
 	ulimit -n 220
-	start_agent
+	start_agent --datapath relay
 	routes <<<'route add a.test 198.51.100.11:443'
 	client <<-END
 		$(watching)

@@ -100,16 +100,45 @@ is_proved() {
 	goes_by a.test 2001:db8:2::11 relay off
 }
 
-@test "not proved: no network namespace" {
+# without_namespaces OPTION... - an agent that gets none.
+without_namespaces() {
 	export agent_log=$lab_path/log/agent.log ASAN_OPTIONS=detect_leaks=0
 	lab_start --log agent.log router strace -f -o /dev/null -e trace=unshare \
-		-e inject=unshare:error=EPERM "$build/snictld" --datapath splice
+		-e inject=unshare:error=EPERM "$build/snictld" "$@"
 	wait_until agent_answers
+}
+
+@test "not proved: no network namespace" {
+	without_namespaces --datapath splice
 	assert_equal "$(path_of splice on)" true
 	run -0 path_of splice why
 	assert_output 'not proved: no network namespace of its own: Operation not permitted'
 	grep 'the data path splice: not proved: no network namespace' "$agent_log"
 	goes_by a.test 198.51.100.11 splice ''
+}
+
+# ---- auto -------------------------------------------------------------------
+
+@test "auto: what was proved is spliced" {
+	start_agent
+	is_proved
+	goes_by a.test 198.51.100.11 splice ''
+	goes_by a.test 2001:db8:2::11 splice ''
+}
+
+@test "auto: a family that fails is relayed" {
+	snictld=$build/broken/six/snictld
+	start_agent
+	goes_by a.test 198.51.100.11 splice ''
+	goes_by a.test 2001:db8:2::11 relay off
+}
+
+@test "auto: what is not proved is relayed" {
+	without_namespaces
+	assert_equal "$(path_of splice on)" false
+	run -0 path_of splice why
+	assert_output --partial 'not proved: no network namespace of its own'
+	goes_by a.test 198.51.100.11 relay ''
 }
 
 # ---- deaths -----------------------------------------------------------------
