@@ -344,3 +344,38 @@ for n in c:
 	lab_exec client ip route get 192.0.2.1 | grep 'mtu 1390'
 	lab_exec client ip -6 route get 2001:db8:1::1 | grep 'mtu 1390'
 }
+
+# counted - packets, by all chains.
+counted() {
+	lab_exec router nft list ruleset |
+		awk '/counter packets/ { sum += $(NF - 2) } END { print sum }'
+}
+
+@test "no chain of the firewall sees a packet of what is spliced" {
+	local chain
+	for chain in prerouting input forward output postrouting; do
+		lab_exec router nft "add table inet seen
+			add chain inet seen $chain \
+				{ type filter hook $chain priority -300; }
+			add rule inet seen $chain meta l4proto tcp counter"
+	done
+	lab_exec router nft 'add table netdev seen
+		add chain netdev seen ingress \
+			{ type filter hook ingress device "client" priority 0; }
+		add rule netdev seen ingress meta l4proto tcp counter'
+	client <<-END
+		c = spliced("192.0.2.1", "one.test", "one")
+		count = lambda: subprocess.run(
+		    ["bash", "-c", """$(declare -f counted lab_exec)
+		    netlab=$netlab lab=$lab; counted"""],
+		    capture_output=True, check=True).stdout
+		before = count()
+		for i in range(20):
+		    c.exchange(b"x" * 100)
+		equal(count(), before)
+		if int(before) < 5:
+		    fail("nothing is counted")
+		c.fin().expect_fin()
+	END
+	lab_exec router nft flush ruleset
+}
