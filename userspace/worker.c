@@ -32,7 +32,7 @@ enum worker_poll {
 };
 
 /* So long requests on port 80 may take that an upgrade has come upon. */
-#define WORKER_LEAVE_NS 5000000000ULL
+#define WORKER_LEAVE_NS 15000000000ULL
 
 /**
  * struct worker - the main thread of the worker process.
