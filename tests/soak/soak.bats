@@ -11,13 +11,16 @@ load ../system/sockmap
 CONNECTIONS=${CONNECTIONS:-100000}
 SEED=${SEED:-$RANDOM}
 
-# soak DATAPATH LIMIT - verified traffic of every shape.
+# soak DATAPATH LIMIT - verified traffic of every shape. What is looked for is
+# wrong bytes, not a machine that does other things for seconds.
 soak() {
 	lab_up --backends 2
 	start_agent --datapath "$1"
 	routes <<-END
 		set sockmap-limit $2
 		set log off
+		set hello-timeout 1m
+		set connect-timeout 1m
 		route add traffic.test 198.51.100.12:443 --proxy v2
 	END
 	traffic_serve backend2 --expect-proxy v2
