@@ -121,6 +121,7 @@ struct abi_prefix {
  * @next_listener_id:  listener ids are never used twice.
  * @splice_proved:     of IPv4 and IPv6, a hash of the splice's programs that
  *                     have passed their test since these maps were made.
+ * @sockmap_proved:    likewise of the sockmap's.
  */
 struct abi_meta {
 	__u64 magic;
@@ -136,6 +137,7 @@ struct abi_meta {
 	__u32 flow_capacity;
 	__u32 next_listener_id;
 	__u64 splice_proved[2];
+	__u64 sockmap_proved;
 };
 
 /* ---- settings: one entry, memory-mapped -------------------------------- */
@@ -906,7 +908,7 @@ struct abi_edge_counts {
 
 _Static_assert(sizeof(struct abi_endpoint) == 20, "abi_endpoint");
 _Static_assert(sizeof(struct abi_prefix) == 20, "abi_prefix");
-_Static_assert(sizeof(struct abi_meta) == 136, "abi_meta");
+_Static_assert(sizeof(struct abi_meta) == 144, "abi_meta");
 _Static_assert(sizeof(struct abi_hook) == 20, "abi_hook");
 _Static_assert(sizeof(struct abi_settings) == 1536, "abi_settings");
 _Static_assert(ABI_SETTING_COUNT <= 32, "abi_settings");

@@ -87,7 +87,7 @@ void redirect_open(struct agent *agent)
 {
 	AUTO_FD flow_hot = -1;
 	struct error *error = &agent->sockmap_off;
-	int result = sockmap_check(error);
+	int result = sockmap_check(&agent->store, error);
 
 	if (!result && store_get(&agent->store, ABI_MAP_FLOW_HOT, &flow_hot))
 		result = error_set(error, EXIT_FAILED, ENOENT,

@@ -6,6 +6,7 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <linux/capability.h>
+#include <sodium/crypto_shorthash.h>
 #include <stdlib.h>
 #include <string.h>
 #include "cleanup.h"
@@ -191,6 +192,17 @@ int sockmap_open(const struct store *store, int flow_hot, uint32_t capacity,
 				 "CAP_PERFMON");
 	return error_set(error, EXIT_FAILED, result,
 			 "this kernel does not load it: %s", strerror(-result));
+}
+
+uint64_t sockmap_program(void)
+{
+	static const uint8_t key[crypto_shorthash_KEYBYTES];
+	size_t size;
+	const void *bytes = sockmap_bpf__elf_bytes(&size);
+	uint64_t hash;
+
+	crypto_shorthash((uint8_t *)&hash, bytes, size, key);
+	return hash;
 }
 
 void sockmap_close(struct sockmap *sockmap)

@@ -375,23 +375,18 @@ static int check_run(struct check *check, int flow_hot, bool guarded,
 	return result;
 }
 
-int sockmap_check(struct error *error)
+static int check_all(struct error *error)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
 	static struct check check = {.far = {-1, -1}, .pair.fd = {-1, -1}};
 	AUTO_FD flow_hot =
 		bpf_map_create(BPF_MAP_TYPE_ARRAY, "check", sizeof(__u32),
 			       sizeof(*check.hot), 1, &options);
-	struct utsname kernel;
 	int result;
 
 	if (flow_hot < 0)
 		return error_set(error, EXIT_FAILED, flow_hot, "BPF maps: %s",
 				 strerror(-flow_hot));
-	uname(&kernel);
-	result = sockmap_check_release(kernel.release, error);
-	if (result)
-		return result;
 	check.hot = mmap(NULL, sizeof(*check.hot), PROT_READ | PROT_WRITE,
 			 MAP_SHARED, flow_hot, 0);
 	if (check.hot == MAP_FAILED)
@@ -401,5 +396,23 @@ int sockmap_check(struct error *error)
 	if (!result)
 		result = check_run(&check, flow_hot, false, error);
 	munmap(check.hot, sizeof(*check.hot));
+	return result;
+}
+
+int sockmap_check(const struct store *store, struct error *error)
+{
+	__u64 program = sockmap_program(),
+	      *proved = &store->meta->sockmap_proved;
+	struct utsname kernel;
+	int result;
+
+	if (*proved == program)
+		return 0;
+	uname(&kernel);
+	result = sockmap_check_release(kernel.release, error);
+	if (!result)
+		result = check_all(error);
+	if (!result)
+		*proved = program;
 	return result;
 }

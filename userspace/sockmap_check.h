@@ -4,6 +4,7 @@
 #define SNICTL_SOCKMAP_CHECK_H
 
 #include "error.h"
+#include "store.h"
 
 /**
  * sockmap_check_release() - whether a kernel's sockmap is known to be bad.
@@ -15,6 +16,8 @@ int sockmap_check_release(const char *release, struct error *error);
 
 /**
  * sockmap_check() - try it, on connections of our own over loopback.
+ * @store: what has passed since the machine was started is written there and
+ *         not tried again, as long as the programs are the same.
  *
  * Bytes that wait at the hand-over, an end behind a burst, a way back with
  * every byte accounted for, a reader that stops, and a send buffer that is
@@ -22,6 +25,6 @@ int sockmap_check_release(const char *release, struct error *error);
  *
  * Return: 0, or -errno with a sentence.
  */
-int sockmap_check(struct error *error);
+int sockmap_check(const struct store *store, struct error *error);
 
 #endif

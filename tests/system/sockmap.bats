@@ -7,6 +7,7 @@
 load common
 load router
 load sockmap
+load survival
 
 setup_file() {
 	file_lab --backends 2
@@ -308,6 +309,20 @@ by_relay() {
 	assert_output --partial 'no connection over loopback'
 	grep 'the data path sockmap is off: .*loopback' "$agent_log"
 	by_relay off
+}
+
+# A client that connects while there is no worker waits as long as that takes.
+@test "what has passed its test is not tried again, until the maps are new" {
+	lab_up
+	start_agent --datapath sockmap
+	assert_equal "$(path_of sockmap on)" true
+	lab_exec router ip link set lo down
+	die
+	assert_equal "$(path_of sockmap on)" true
+	stop_agent
+	snictl unload
+	start_agent --datapath sockmap
+	assert_equal "$(path_of sockmap on)" false
 }
 
 @test "off: no right to read the kernel's structs" {
