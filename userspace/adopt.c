@@ -253,10 +253,9 @@ static void adopt_preface(struct flow *flow, struct adopted ends[2])
 
 	if (outbound && !client->taken)
 		heart_forget(take_pointer(outbound));
-	if (!outbound && !backend->sent)
-		adopt_begin_again(flow, client->taken);
-	else if (flow->is_http &&
-		 backend->sent < cold->before_sent[ABI_FROM_CLIENT])
+	if ((!outbound && !backend->sent) ||
+	    (flow->is_http &&
+	     backend->sent < cold->before_sent[ABI_FROM_CLIENT]))
 		adopt_begin_again(flow, client->taken);
 	else if (flow->is_http)
 		adopt_exchange(flow, ends);

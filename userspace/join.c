@@ -504,9 +504,8 @@ int join_thread(struct thread *thread)
 		return 0;
 	/* Where there is no IPv6, no target is reached by it. */
 	for (unsigned i = 0; i < 2; i++)
-		thread->route_sockets[i] =
-			socket(i ? AF_INET6 : AF_INET,
-			       SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		thread->route_sockets[i] = socket(i ? AF_INET6 : AF_INET,
+						  SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	thread->splice_news.fd =
 		splice_ring(thread->agent->splice, thread->index);
 	return thread_watch(thread, &thread->splice_news, EPOLLIN, true);
