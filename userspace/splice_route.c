@@ -53,6 +53,33 @@ static uint32_t find_route(struct mnl_socket *netlink, uint8_t family,
 	return interface;
 }
 
+/**
+ * struct asked - the last question of a direction, and its answer: neighbours
+ * among the slots often have the same target.
+ */
+struct asked {
+	uint8_t family;
+	__u8 source[16];
+	__u8 destination[16];
+	uint32_t interface;
+};
+
+static uint32_t find_route_again(struct mnl_socket *netlink, uint8_t family,
+				 const struct abi_splice_way *way,
+				 struct asked *last)
+{
+	if (last->family == family &&
+	    !memcmp(last->source, way->source, sizeof(last->source)) &&
+	    !memcmp(last->destination, way->destination,
+		    sizeof(last->destination)))
+		return last->interface;
+	last->family = family;
+	memcpy(last->source, way->source, sizeof(last->source));
+	memcpy(last->destination, way->destination, sizeof(last->destination));
+	last->interface = find_route(netlink, family, way);
+	return last->interface;
+}
+
 /* One with the programs, and so with a header that they know. */
 static bool is_ethernet(const struct interfaces *list, uint32_t interface)
 {
@@ -67,10 +94,10 @@ static bool is_ethernet(const struct interfaces *list, uint32_t interface)
  * no interface, and the flip alone gives it one. */
 static bool reroute_way(struct mnl_socket *netlink,
 			const struct interfaces *list, uint8_t family,
-			struct abi_splice_way *way)
+			struct abi_splice_way *way, struct asked *last)
 {
 	__u32 old = __atomic_load_n(&way->interface, __ATOMIC_RELAXED);
-	__u32 now = find_route(netlink, family, way);
+	__u32 now = find_route_again(netlink, family, way, last);
 
 	return now && now != old && is_ethernet(list, now) &&
 	       __atomic_compare_exchange_n(&way->interface, &old, now, false,
@@ -81,6 +108,7 @@ int splice_reroute(struct splice *splice)
 {
 	struct mnl_socket *netlink =
 		mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	struct asked last[2] = {{.family = AF_UNSPEC}, {.family = AF_UNSPEC}};
 	AUTO_INTERFACES list = {0};
 	int result, count = 0;
 
@@ -93,9 +121,9 @@ int splice_reroute(struct splice *splice)
 		if (!splice_is_left(splice, i))
 			continue;
 		count += reroute_way(netlink, &list, slot->family,
-				     &slot->way[0]);
+				     &slot->way[0], &last[0]);
 		count += reroute_way(netlink, &list, slot->family,
-				     &slot->way[1]);
+				     &slot->way[1], &last[1]);
 	}
 	mnl_socket_close(netlink);
 	return result ? result : count;
