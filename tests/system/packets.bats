@@ -7,7 +7,7 @@ load router
 
 setup_file() {
 	file_lab
-	start_agent
+	start_agent --datapath relay
 	start_peer backend1 one
 }
 
