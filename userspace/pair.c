@@ -261,11 +261,13 @@ int pair_stop(struct pair *pair)
 
 bool pair_is_written(const struct pair *pair, unsigned from)
 {
+	enum stream_state state;
 	uint64_t sent;
 
-	/* A socket that cannot be asked any more is broken, and says so when
-	 * it is written to. */
-	if (pair_sent(pair, !from, &sent))
+	/* A socket that is broken takes nothing more, and says so when it is
+	 * written to. */
+	if (stream_sent(pair->fd[!from], &sent, &state) ||
+	    state == STREAM_CLOSED)
 		return true;
 	sent -= pair_load(&pair->hot->direction[from].redirected);
 	return (int64_t)(sent - pair->written[!from]) >= 0;

@@ -539,9 +539,18 @@ static void test_one_socket_alone_is_parted_again(void **state)
 	rig_close(&rig);
 }
 
-static void test_a_reset_is_seen_as_one(void **state)
+static void far_reset(struct rig *rig, unsigned side)
 {
 	const struct linger linger = {.l_onoff = 1, .l_linger = 0};
+
+	setsockopt(rig->far[side], SOL_SOCKET, SO_LINGER, &linger,
+		   sizeof(linger));
+	close(rig->far[side]);
+	rig->far[side] = -1;
+}
+
+static void test_a_reset_is_seen_as_one(void **state)
+{
 	struct rig rig = rig_open(0);
 	struct pollfd broken = {rig.pair.fd[1], 0, 0};
 	const struct pair_turn turn = {buffer, sizeof(buffer), 0};
@@ -550,15 +559,39 @@ static void test_a_reset_is_seen_as_one(void **state)
 	join(&rig, LIMIT);
 	far_send(&rig, 0, 100);
 	far_take_all(&rig, 0);
-	setsockopt(rig.far[1], SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-	close(rig.far[1]);
+	far_reset(&rig, 1);
 	assert_int_equal(poll(&broken, 1, PATIENCE_MS), 1);
 	assert_true(broken.revents & POLLERR);
 	assert_int_equal(pair_stop(&rig.pair), 0);
 	assert_int_equal(pair_part(&rig.pair, &turn), -ECONNRESET);
 	assert_int_equal(rig.pair.broken, 1);
-	rig.far[1] = -1;
 	rig_close(&rig);
+}
+
+/* It never will be: neither end is there any more to make an event of it. */
+static void test_a_sink_that_was_reset_is_not_waited_for(void **state)
+{
+	uint64_t end = now_ms() + PATIENCE_MS, sent, redirected;
+	enum stream_state tcp;
+
+	(void)state;
+	do {
+		struct rig rig = rig_open(0);
+
+		join(&rig, LIMIT);
+		hog_processor(true);
+		for (unsigned i = 0; i < 10; i++)
+			far_send(&rig, 0, 1);
+		redirected = hot[0].direction[0].redirected;
+		far_reset(&rig, 1);
+		assert_false(stream_sent(rig.pair.fd[1], &sent, &tcp));
+		hog_processor(false);
+		assert_int_equal(tcp, STREAM_CLOSED);
+		assert_int_equal(pair_stop(&rig.pair), 0);
+		assert_true(pair_is_written(&rig.pair, 0));
+		rig_close(&rig);
+		assert_true(now_ms() < end);
+	} while (sent >= redirected);
 }
 
 /* ---- retransmissions ----------------------------------------------------- */
@@ -742,6 +775,7 @@ int main(void)
 		pair_test(test_no_more_than_256_segments_wait_for_the_kernel),
 		pair_test(test_one_socket_alone_is_parted_again),
 		pair_test(test_a_reset_is_seen_as_one),
+		pair_test(test_a_sink_that_was_reset_is_not_waited_for),
 		pair_test(test_what_is_sent_again_is_not_redirected_again),
 		pair_test(test_what_is_sent_again_is_not_passed_again),
 		pair_test(test_what_was_read_before_the_join_is_not_judged),
