@@ -13,7 +13,7 @@ setup_file() {
 	file_lab --backends 1
 	# LeakSanitizer cannot work in a process that is traced.
 	export ASAN_OPTIONS=detect_leaks=0
-	start_agent --workers 1
+	start_agent --workers 1 --datapath relay
 	start_peer backend1 one
 }
 
@@ -32,7 +32,7 @@ setup() {
 # new_worker - an agent that has had no flow.
 new_worker() {
 	stop_agent
-	start_agent --workers 1
+	start_agent --workers 1 --datapath relay
 	worker=$(snictl status --json | jq -e .agent.pid)
 }
 
