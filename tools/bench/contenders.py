@@ -143,9 +143,15 @@ CONTENDERS = [
         datapath="splice",
         hooks=True,
     ),
-    # Which is the relay, as long as no other is better everywhere.
+    # Which is the splice where it is proved, else the relay.
     Contender(
-        "auto", "snictld auto", proxy="v2", port=7013, datapath="auto", asked=True
+        "auto",
+        "snictld auto",
+        proxy="v2",
+        port=7013,
+        datapath="auto",
+        hooks=True,
+        asked=True,
     ),
 ]
 
