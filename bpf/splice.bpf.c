@@ -94,7 +94,7 @@ int splice_in(struct __sk_buff *skb)
 			return TC_ACT_SHOT;
 		mtu = exceeded_mtu(skb, p.l4 + length,
 				   splice->way[side & 1].interface);
-		return mtu ? say_too_big(skb, splice, side, seq, mtu)
+		return mtu ? say_too_big(skb, index, side, seq, mtu)
 			   : forward(skb, index, side, p.l4);
 	}
 	/* On another CPU; the sender will send again. */
