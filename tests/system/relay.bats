@@ -10,7 +10,7 @@ load survival
 
 setup_file() {
 	file_lab --backends 3
-	start_agent
+	start_agent --datapath relay
 	start_peer backend3 three
 }
 
