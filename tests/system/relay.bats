@@ -100,7 +100,8 @@ own_agent() {
 again_agent() {
 	# shellcheck disable=SC2016 # the inner shell's
 	lab_start --log agent.log router \
-		sh -c '"$@"; echo "exit status $?"' sh "$build/snictld"
+		sh -c '"$@"; echo "exit status $?"' \
+		sh "$build/snictld" --datapath relay
 	wait_until agent_answers
 	agent=$(pgrep -P "$started")
 }
