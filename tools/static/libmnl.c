@@ -265,6 +265,16 @@ void mnl_attr_put_u16(struct nlmsghdr *header, uint16_t type, uint16_t value)
 	mnl_attr_put(header, type, sizeof(value), &value);
 }
 
+void mnl_attr_put_u32(struct nlmsghdr *header, uint16_t type, uint32_t value)
+{
+	mnl_attr_put(header, type, sizeof(value), &value);
+}
+
+void mnl_attr_put_strz(struct nlmsghdr *header, uint16_t type, const char *text)
+{
+	mnl_attr_put(header, type, strlen(text) + 1, text);
+}
+
 struct nlattr *mnl_attr_nest_start(struct nlmsghdr *header, uint16_t type)
 {
 	struct nlattr *nest = message_grow(header, sizeof(struct nlattr));
