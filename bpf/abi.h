@@ -771,6 +771,14 @@ static inline __u32 abi_entry_splice(__u32 entry)
 	return ((entry & ~ABI_ENTRY_MARK) >> 1) - 1;
 }
 
+/* ---- splice_comes: one entry, memory-mapped ------------------------------- */
+
+/** struct abi_comes - threads that look for news of splices without being told.
+ */
+struct abi_comes {
+	__u8 thread[ABI_THREADS_MAX];
+};
+
 /* ---- splice_ports: array of 64-bit words, memory-mapped -------------------
  */
 
@@ -927,6 +935,7 @@ _Static_assert(sizeof(struct abi_splice_way) == 80, "abi_splice_way");
 _Static_assert(sizeof(struct abi_splice) == 208, "abi_splice");
 _Static_assert(sizeof(struct abi_tuple) == 40, "abi_tuple");
 _Static_assert(sizeof(struct abi_bucket) == 64, "abi_bucket");
+_Static_assert(sizeof(struct abi_comes) == ABI_THREADS_MAX, "abi_comes");
 _Static_assert(sizeof(struct abi_counters) == 384, "abi_counters");
 _Static_assert(sizeof(struct abi_prefix_key) == 24, "abi_prefix_key");
 _Static_assert(sizeof(struct abi_ban) == 24, "abi_ban");

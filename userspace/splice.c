@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sodium/crypto_shorthash.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -246,7 +247,7 @@ bool splice_news(struct splice *splice, unsigned thread,
 
 void splice_come(const struct splice *splice, unsigned thread, bool comes)
 {
-	splice->bpf->bss->comes[thread] = comes;
+	splice->comes[thread] = comes;
 	/* What a program tells without waking is seen by the next look. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
@@ -312,15 +313,45 @@ static int splice_map(struct splice *splice)
 	splice->buckets =
 		mmap(NULL, buckets, PROT_READ | PROT_WRITE, MAP_SHARED,
 		     bpf_map__fd(bpf->maps.splice_tuples), 0);
-	return splice->slots == MAP_FAILED || splice->ports == MAP_FAILED ||
-			       splice->buckets == MAP_FAILED
-		       ? -errno
-		       : 0;
+	splice->comes =
+		mmap(NULL, sizeof(struct abi_comes), PROT_READ | PROT_WRITE,
+		     MAP_SHARED, bpf_map__fd(bpf->maps.splice_comes), 0);
+	if (splice->slots == MAP_FAILED || splice->ports == MAP_FAILED ||
+	    splice->buckets == MAP_FAILED || splice->comes == MAP_FAILED)
+		return -errno;
+	/* Threads that are gone do not come. */
+	memset(splice->comes, 0, sizeof(struct abi_comes));
+	return 0;
+}
+
+/* Those of the object, or the ones that were pinned when it was @is_kept. */
+static int splice_take_programs(struct splice *splice,
+				const struct store *store, bool is_kept)
+{
+	const struct bpf_program *from[] = {
+		[SPLICE_PROGRAM_IN] = splice->bpf->progs.splice_in,
+		[SPLICE_PROGRAM_OUT] = splice->bpf->progs.splice_out,
+	};
+
+	if (is_kept)
+		return 0;
+	for (unsigned i = 0; i < SPLICE_PROGRAMS; i++) {
+		splice->programs[i] =
+			fcntl(bpf_program__fd(from[i]), F_DUPFD_CLOEXEC, 0);
+		if (splice->programs[i] < 0)
+			return -errno;
+	}
+	return store ? splice_program_keep(store, splice_program_hash(),
+					   splice->programs)
+		     : 0;
 }
 
 static int splice_load(struct splice *splice, const struct store *store)
 {
 	struct splice_bpf *bpf = splice_bpf__open();
+	bool is_kept =
+		store && !splice_program_get(store, splice_program_hash(),
+					     splice->programs);
 	int result;
 
 	if (!bpf)
@@ -339,10 +370,14 @@ static int splice_load(struct splice *splice, const struct store *store)
 	splice->bucket_count = bpf_map__max_entries(bpf->maps.splice_tuples);
 	bpf->rodata->tuple_key = splice->tuple_key;
 	bpf->rodata->tuple_buckets = splice->bucket_count;
+	bpf_program__set_autoload(bpf->progs.splice_in, !is_kept);
+	bpf_program__set_autoload(bpf->progs.splice_out, !is_kept);
 	if (!result)
 		result = splice_bpf__load(bpf);
 	if (!result && store)
 		result = splice_pin(store, bpf->obj);
+	if (!result)
+		result = splice_take_programs(splice, store, is_kept);
 	if (result)
 		return result;
 	/* As many as the maps of the first agent have. */
@@ -434,6 +469,8 @@ int splice_open(const struct store *store, unsigned threads,
 		return error_set(error, EXIT_FAILED, ENOMEM, "out of memory");
 	splice->threads = threads;
 	conntrack_open(&splice->conntrack);
+	splice->programs[SPLICE_PROGRAM_IN] = -1;
+	splice->programs[SPLICE_PROGRAM_OUT] = -1;
 	pthread_mutex_init(&splice->lock, NULL);
 	pthread_mutex_init(&splice->tuple_lock, NULL);
 	for (unsigned i = 0; i < threads; i++)
@@ -472,6 +509,8 @@ int splice_open_apart(uint32_t count, struct splice **ret_splice)
 	splice->count = count;
 	splice->first_port = SPLICE_PORT_MIN;
 	pthread_mutex_init(&splice->tuple_lock, NULL);
+	splice->programs[SPLICE_PROGRAM_IN] = -1;
+	splice->programs[SPLICE_PROGRAM_OUT] = -1;
 	pthread_mutex_init(&splice->lock, NULL);
 	result = splice_load(splice, NULL);
 	if (!result)
@@ -486,13 +525,12 @@ int splice_open_apart(uint32_t count, struct splice **ret_splice)
 
 int splice_lend(const struct splice *splice, int index, bool out)
 {
-	const struct bpf_program *program = out ? splice->bpf->progs.splice_out
-						: splice->bpf->progs.splice_in;
-
-	return splice_hook_lend(index, out, bpf_program__fd(program));
+	return splice_hook_lend(
+		index, out,
+		splice->programs[out ? SPLICE_PROGRAM_OUT : SPLICE_PROGRAM_IN]);
 }
 
-uint64_t splice_program(void)
+uint64_t splice_program_hash(void)
 {
 	static const uint8_t key[crypto_shorthash_KEYBYTES];
 	size_t size;
@@ -506,9 +544,8 @@ uint64_t splice_program(void)
 int splice_sync(const struct splice *splice, const struct store *store,
 		struct error *error)
 {
-	return splice_hook_sync(
-		store, bpf_program__fd(splice->bpf->progs.splice_in),
-		bpf_program__fd(splice->bpf->progs.splice_out), error);
+	return splice_hook_sync(store, splice->programs[SPLICE_PROGRAM_IN],
+				splice->programs[SPLICE_PROGRAM_OUT], error);
 }
 
 void splice_close(struct splice *splice)
@@ -520,6 +557,8 @@ void splice_close(struct splice *splice)
 		cleanup_fd(&splice->ring_fd[i]);
 	}
 	conntrack_close(&splice->conntrack);
+	for (unsigned i = 0; i < SPLICE_PROGRAMS; i++)
+		cleanup_fd(&splice->programs[i]);
 	free(splice->free.row);
 	free(splice->resting.row);
 	free(splice->resting_long.row);

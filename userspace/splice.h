@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "conntrack.h"
+#include "splice_program.h"
 #include "store.h"
 
 struct ring_buffer;
@@ -47,6 +48,8 @@ struct splice_heard {
 /**
  * struct splice - one loaded object; its maps and links are pinned.
  * @slots:   @count of them, memory-mapped; slot n has port @first_port + n.
+ * @programs: by enum splice_program.
+ * @comes:   memory-mapped; see splice_come().
  * @ports:   memory-mapped; a bit for each local port that tuples may have.
  * @buckets: memory-mapped, @bucket_count of them: whose tuples are whose, by a
  *           hash with @tuple_key; changed under @tuple_lock, by programs
@@ -59,6 +62,7 @@ struct splice_heard {
  */
 struct splice {
 	struct splice_bpf *bpf;
+	int programs[SPLICE_PROGRAMS];
 	int rings_map;
 	struct conntrack conntrack;
 	int guard;
@@ -72,6 +76,7 @@ struct splice {
 	uint32_t count;
 	uint16_t first_port;
 	unsigned threads;
+	uint8_t *comes;
 	int ring_fd[ABI_THREADS_MAX];
 	struct ring_buffer *rings[ABI_THREADS_MAX];
 	pthread_mutex_t lock;
@@ -109,8 +114,8 @@ int splice_open_apart(uint32_t count, struct splice **ret_splice);
  */
 int splice_lend(const struct splice *splice, int index, bool out);
 
-/** splice_program() - a hash of the programs, before they are loaded. */
-uint64_t splice_program(void);
+/** splice_program_hash() - of the programs, before they are loaded. */
+uint64_t splice_program_hash(void);
 
 /** splice_close() - the programs stay on the interfaces, and go on. */
 void splice_close(struct splice *splice);

@@ -7,6 +7,7 @@
 # shellcheck disable=SC2154 # set by what is loaded
 load common
 load router
+load survival
 
 setup() {
 	lab_up --backends 1
@@ -142,6 +143,24 @@ without_namespaces() {
 }
 
 # ---- deaths -----------------------------------------------------------------
+
+# loaded - the programs that were, by their numbers.
+loaded() {
+	local pin
+	for pin in "$SNICTL_BPFFS"/*/splice_program_*; do
+		bpftool -j prog show pinned "$pin" | jq .id
+	done
+}
+
+@test "the programs are loaded once: the next worker has them" {
+	local before
+	start_agent --datapath splice
+	before=$(loaded)
+	assert_equal "$(wc -l <<<"$before")" 2
+	die
+	assert_equal "$(loaded)" "$before"
+	goes_by a.test 198.51.100.11 splice ''
+}
 
 # crashing_agent - that dies where $SNICTL_CRASH says so.
 crashing_agent() {
