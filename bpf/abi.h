@@ -771,7 +771,8 @@ static inline __u32 abi_entry_splice(__u32 entry)
 	return ((entry & ~ABI_ENTRY_MARK) >> 1) - 1;
 }
 
-/* ---- splice_comes: one entry, memory-mapped ------------------------------- */
+/* ---- splice_comes: one entry, memory-mapped -------------------------------
+ */
 
 /** struct abi_comes - threads that look for news of splices without being told.
  */

@@ -261,7 +261,8 @@ static void check_wait(pid_t child, struct splice_finding findings[2])
 void splice_check(const struct store *store,
 		  struct splice_finding ret_findings[2])
 {
-	__u64 program = splice_program_hash(), *proved = store->meta->splice_proved;
+	__u64 program = splice_program_hash(),
+	      *proved = store->meta->splice_proved;
 	size_t size = 2 * sizeof(*ret_findings);
 	struct splice_finding *findings;
 	pid_t child;
