@@ -577,6 +577,7 @@ static void test_a_sink_that_was_reset_is_not_waited_for(void **state)
 	(void)state;
 	do {
 		struct rig rig = rig_open(0);
+		struct pollfd broken = {rig.pair.fd[1], 0, 0};
 
 		join(&rig, LIMIT);
 		hog_processor(true);
@@ -586,12 +587,14 @@ static void test_a_sink_that_was_reset_is_not_waited_for(void **state)
 		far_reset(&rig, 1);
 		assert_false(stream_sent(rig.pair.fd[1], &sent, &tcp));
 		hog_processor(false);
-		assert_int_equal(tcp, STREAM_CLOSED);
+		assert_int_equal(poll(&broken, 1, PATIENCE_MS), 1);
 		assert_int_equal(pair_stop(&rig.pair), 0);
 		assert_true(pair_is_written(&rig.pair, 0));
 		rig_close(&rig);
+		/* A kernel that delivers the RST later lets the worker be
+		 * first: try again. */
 		assert_true(now_ms() < end);
-	} while (sent >= redirected);
+	} while (tcp != STREAM_CLOSED || sent >= redirected);
 }
 
 /* ---- retransmissions ----------------------------------------------------- */
