@@ -324,11 +324,12 @@ static int splice_map(struct splice *splice)
 	return 0;
 }
 
-/* Those of the object, or the ones that were pinned when it was @is_kept. */
+/* Those of the object, which has them no more, or those that were pinned when
+ * it was @is_kept. */
 static int splice_take_programs(struct splice *splice,
 				const struct store *store, bool is_kept)
 {
-	const struct bpf_program *from[] = {
+	struct bpf_program *from[] = {
 		[SPLICE_PROGRAM_IN] = splice->bpf->progs.splice_in,
 		[SPLICE_PROGRAM_OUT] = splice->bpf->progs.splice_out,
 	};
@@ -340,6 +341,7 @@ static int splice_take_programs(struct splice *splice,
 			fcntl(bpf_program__fd(from[i]), F_DUPFD_CLOEXEC, 0);
 		if (splice->programs[i] < 0)
 			return -errno;
+		bpf_program__unload(from[i]);
 	}
 	return store ? splice_program_keep(store, splice_program_hash(),
 					   splice->programs)
