@@ -24,14 +24,23 @@ available() {
 	awk '/^MemAvailable/ { print $2 }' /proc/meminfo
 }
 
+# Of 3 GB that are on their way: 2 MiB a flow, half as much again for the
+# kernel's own structs, and 1 MiB for the buffers of both ends.
+is_bounded() {
+	local used=$((before - $(available)))
+	((used < 100 * 4096)) || {
+		echo "$used KiB are gone"
+		return 1
+	}
+}
+
 @test "100 readers that stop take no more of the machine's memory than bounds allow" {
-	local before used
+	local before
 	before=$(available)
 	stall 100 30000000
-	used=$((before - $(available)))
+	# What was under way when they stopped is on its way back.
+	wait_until is_bounded
 	at_most_2_mib 100
-	# Of 3 GB that are on their way: 2 MiB a flow, half as much again for
-	# the kernel's own structs, and 1 MiB for the buffers of both ends.
-	((used < 100 * 4096)) || fail "$used KiB are gone"
+	is_bounded
 	all_arrives
 }
