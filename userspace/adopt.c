@@ -44,7 +44,7 @@ static bool adopt_has_failed(int fd)
 }
 
 /* A connection that is CLOSED was reset, of which it says so once, or both
- * sides ended it: then each count has the FIN in it. */
+ * sides ended it: then what was sent has the FIN in it. */
 static int adopt_look(const struct flow *flow, enum flow_side side,
 		      struct adopted *ret_adopted)
 {
@@ -65,7 +65,6 @@ static int adopt_look(const struct flow *flow, enum flow_side side,
 	if (state == STREAM_CLOSED && !adopted.broken) {
 		adopted.shut = true;
 		adopted.sent -= before == STREAM_CLOSED;
-		adopted.taken--;
 	}
 	/* The SYN. */
 	if (side == FLOW_BACKEND && adopted.sent)
@@ -123,6 +122,7 @@ static bool adopt_direction(struct flow *flow, enum abi_direction direction,
 static bool adopt_watch(struct flow *flow, enum flow_side side)
 {
 	flow->readable[side] = true;
+	flow->look[side] = FLOW_LOOK_BYTES;
 	return !thread_watch(flow->thread, &flow->end[side],
 			     EPOLLIN | EPOLLRDHUP | EPOLLET, true);
 }
@@ -361,10 +361,13 @@ static void adopt_records(struct thread *thread, void *context)
 
 	(void)context;
 	for (uint32_t i = 0; i < agent->store.meta->flow_capacity; i++) {
+		const struct abi_flow_cold *cold = &agent->store.cold[i];
 		struct flow *flow = &agent->flows[i];
 
-		if (flow->cold->thread % agent->thread_count == thread->index &&
-		    !flow->thread && adopt_is_left(flow->cold))
+		/* Not by way of flow->cold: another thread may be in
+		 * flow_init() with a flow that is its own. */
+		if (cold->thread % agent->thread_count == thread->index &&
+		    adopt_is_left(cold) && !flow->thread)
 			adopt_one(thread, flow);
 	}
 }

@@ -62,6 +62,12 @@ int thread_watch(struct thread *thread, struct watch *watch, uint32_t events,
 		       : 0;
 }
 
+void thread_beat(struct thread *thread)
+{
+	thread->now_ns = agent_now_ns();
+	heart_beat(thread->agent->heart, thread->index, thread->now_ns);
+}
+
 /* ---- tasks --------------------------------------------------------------- */
 
 static void thread_run_tasks(struct watch *watch, uint32_t events)
@@ -88,6 +94,18 @@ static void thread_run_tasks(struct watch *watch, uint32_t events)
 	}
 }
 
+/* Whoever waits for a thread that hangs does not. */
+static void agent_wait(struct agent *agent, sem_t *done)
+{
+	struct timespec until;
+
+	do {
+		heart_beat(agent->heart, agent->thread_count, agent_now_ns());
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec++;
+	} while (sem_clockwait(done, CLOCK_MONOTONIC, &until));
+}
+
 void agent_on_threads(struct agent *agent,
 		      void (*run)(struct thread *thread, void *context),
 		      void *context)
@@ -106,10 +124,8 @@ void agent_on_threads(struct agent *agent,
 		pthread_mutex_unlock(&thread->task_lock);
 		eventfd_write(thread->wake.fd, 1);
 	}
-	for (unsigned i = 0; i < agent->thread_count; i++) {
-		while (sem_wait(&done))
-			continue;
-	}
+	for (unsigned i = 0; i < agent->thread_count; i++)
+		agent_wait(agent, &done);
 	sem_destroy(&done);
 }
 
@@ -241,8 +257,7 @@ static void *thread_main(void *argument)
 		count = epoll_wait(thread->epoll, events, AGENT_EVENTS_MAX,
 				   thread_timeout_ms(thread));
 
-		thread->now_ns = agent_now_ns();
-		heart_beat(thread->agent->heart, thread->index, thread->now_ns);
+		thread_beat(thread);
 		for (int i = 0; i < count; i++) {
 			struct watch *watch = events[i].data.ptr;
 

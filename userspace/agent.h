@@ -140,6 +140,9 @@ unsigned agent_flows_here(struct agent *agent);
 /** agent_wake_main() - the last one has ended that it waits for. */
 void agent_wake_main(struct agent *agent);
 
+/** thread_beat() - look at the clock, and show that the thread lives. */
+void thread_beat(struct thread *thread);
+
 /** thread_watch() - add a descriptor, or change its events. Return: 0/-errno.
  */
 int thread_watch(struct thread *thread, struct watch *watch, uint32_t events,

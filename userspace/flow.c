@@ -94,8 +94,10 @@ void flow_outcome(struct flow *flow, enum abi_outcome outcome)
 
 void flow_hold(const struct flow *flow)
 {
-	heart_hold(flow->thread->agent->heart, flow->thread->index,
-		   flow->cold->id);
+	struct thread *thread = flow->thread;
+
+	thread_beat(thread);
+	heart_hold(thread->agent->heart, thread->index, flow->cold->id);
 }
 
 /* One switch steps the whole state machine. */
@@ -296,16 +298,6 @@ bool flow_take_header(struct flow *flow, const struct proxy_header *header)
 	return flow_admit(flow);
 }
 
-bool flow_consume(struct flow *flow, enum flow_side side, size_t bytes)
-{
-	ssize_t got;
-
-	do {
-		got = recv(flow->end[side].fd, NULL, bytes, MSG_TRUNC);
-	} while (got < 0 && errno == EINTR);
-	return got == (ssize_t)bytes;
-}
-
 static void flow_set_linger(int fd)
 {
 	/* Close sends a RST and throws away what is queued. */
@@ -324,6 +316,7 @@ void flow_init(struct flow *flow, struct thread *thread,
 		.listening = listening,
 		.cold = flow->cold,
 		.hot = flow->hot,
+		.look = {FLOW_LOOK_BYTES, FLOW_LOOK_BYTES},
 		.is_http = listening->row.http,
 	};
 }

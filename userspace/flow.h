@@ -27,6 +27,7 @@
 #ifndef SNICTL_FLOW_H
 #define SNICTL_FLOW_H
 
+#include <sys/types.h>
 #include "agent.h"
 #include "hello.h"
 #include "http_head.h"
@@ -116,6 +117,7 @@ struct http {
  * @blocked:      by enum abi_direction: the sink took no more, and has not
  *                announced space since.
  * @hung:         by side: the peer's FIN has been announced.
+ * @look:         by side: bytes that the next flow_look() shows at most.
  * @pair:         the two sockets as the sockmap knows them, or NULL.
  * @granted:      bytes of each direction that they may hold there.
  * @datapath:     enum abi_datapath, the one wanted.
@@ -144,6 +146,7 @@ struct flow {
 	struct source *source;
 	struct pipe *pipe[2];
 	struct pair *pair;
+	uint32_t look[2];
 	uint32_t granted;
 	uint32_t splice;
 	uint8_t why;
@@ -194,7 +197,7 @@ void flow_init(struct flow *flow, struct thread *thread,
  */
 bool flow_begin_again(struct flow *flow, struct preface *kept, size_t taken);
 
-/** flow_hold() - the thread is at work on it, should it die. */
+/** flow_hold() - the thread lives, and is at work on it, should it die. */
 void flow_hold(const struct flow *flow);
 
 /**
@@ -271,6 +274,18 @@ void flow_settle(struct flow *flow);
  * Return: false where the flow has ended by it.
  */
 bool flow_take_header(struct flow *flow, const struct proxy_header *header);
+
+/* What a first flow_look() shows. A usual hello is less: with a post-quantum
+ * key share, 1,900 bytes. */
+#define FLOW_LOOK_BYTES 3072
+
+/**
+ * flow_look() - peek at what a side has sent, into the thread's buffer.
+ * @ret_all: there is no more.
+ *
+ * Return: bytes, 0 at the end of the stream, or -1 with errno.
+ */
+ssize_t flow_look(struct flow *flow, enum flow_side side, bool *ret_all);
 
 /** flow_consume() - take bytes from a socket that were peeked at. */
 bool flow_consume(struct flow *flow, enum flow_side side, size_t bytes);

@@ -116,6 +116,7 @@ static void redirect_watch(struct flow *flow, uint32_t events)
 {
 	for (unsigned side = 0; side < 2; side++) {
 		flow->readable[side] = true;
+		flow->look[side] = FLOW_LOOK_BYTES;
 		flow->blocked[side] = false;
 		flow->watches_out[side] = false;
 		thread_watch(flow->thread, &flow->end[side], events | EPOLLET,

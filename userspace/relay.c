@@ -26,7 +26,6 @@
 #define RELAY_TURN_BYTES (1 << 20)
 /* A splice that finds less than this was the end of the bulk. */
 #define RELAY_BULK_BYTES 32768
-
 enum relay_status {
 	RELAY_MOVED,   /* bytes went on: try again */
 	RELAY_DRY,     /* the source has nothing more now */
@@ -139,10 +138,9 @@ static bool relay_consume(struct relay *relay, size_t bytes)
 
 /* The FIN that has been announced comes next: it can go in the same packet.
  * If it is a RST after all, relay_push() sends what was held back for it. */
-static bool relay_is_tail(const struct relay *relay, size_t seen)
+static bool relay_is_tail(const struct relay *relay)
 {
-	return !relay->broken && seen < AGENT_BUFFER_BYTES &&
-	       relay->flow->hung[relay->direction];
+	return !relay->broken && relay->flow->hung[relay->direction];
 }
 
 /* tcp(7): setting TCP_NODELAY sends what is pending. */
@@ -157,17 +155,17 @@ static void relay_push(const struct flow *flow, enum flow_side side)
 static enum relay_status relay_copy(struct relay *relay)
 {
 	struct flow *flow = relay->flow;
-	uint8_t *buffer = flow->thread->buffer;
-	ssize_t seen, sent;
+	enum flow_side side = (enum flow_side)relay->direction;
+	bool all;
+	ssize_t seen = flow_look(flow, side, &all), sent;
 
-	seen = recv(relay->source->fd, buffer, AGENT_BUFFER_BYTES, MSG_PEEK);
 	if (seen < 0)
 		return relay_dry(relay);
 	if (!seen)
 		return relay_finish(relay);
-	sent = send(relay->sink->fd, buffer, (size_t)seen,
-		    relay_is_tail(relay, (size_t)seen) ? MSG_NOSIGNAL | MSG_MORE
-						       : MSG_NOSIGNAL);
+	sent = send(relay->sink->fd, flow->thread->buffer, (size_t)seen,
+		    all && relay_is_tail(relay) ? MSG_NOSIGNAL | MSG_MORE
+						: MSG_NOSIGNAL);
 	if (sent < 0)
 		return relay_blocked(relay, errno);
 	crash_point("sent");
@@ -180,7 +178,7 @@ static enum relay_status relay_copy(struct relay *relay)
 		return relay_blocked(relay, EAGAIN);
 	/* A short read has emptied the queue; what comes now is an edge of its
 	 * own. Only a FIN that was announced before is not announced again. */
-	if (seen < AGENT_BUFFER_BYTES && !flow->hung[relay->direction]) {
+	if (all && !flow->hung[relay->direction]) {
 		flow->readable[relay->direction] = false;
 		return RELAY_DRY;
 	}

@@ -311,12 +311,10 @@ void steer_read(struct flow *flow)
 {
 	struct thread *thread = flow->thread;
 	ssize_t seen;
+	bool all;
 
 	do {
-		do {
-			seen = recv(flow->end[FLOW_CLIENT].fd, thread->buffer,
-				    AGENT_BUFFER_BYTES, MSG_PEEK);
-		} while (seen < 0 && errno == EINTR);
+		seen = flow_look(flow, FLOW_CLIENT, &all);
 		if (seen < 0 && errno == EAGAIN)
 			break;
 		if (seen <= 0) {
@@ -326,8 +324,7 @@ void steer_read(struct flow *flow)
 		}
 		/* A short look has seen all there is: more is a new edge. A
 		 * FIN that was announced before is not announced again. */
-		flow->readable[FLOW_CLIENT] =
-			seen == AGENT_BUFFER_BYTES || flow->hung[FLOW_CLIENT];
+		flow->readable[FLOW_CLIENT] = !all || flow->hung[FLOW_CLIENT];
 		if (!steer_keep(flow, thread->buffer, (size_t)seen)) {
 			flow_outcome(flow, ABI_OUTCOME_LIMITED);
 			flow_reset(flow, "limited");

@@ -24,13 +24,6 @@ enum stream_state {
 	STREAM_CLOSING
 };
 
-/** stream_has_ended() - a FIN has come; unknown where it is CLOSED. */
-static inline bool stream_has_ended(enum stream_state state)
-{
-	return state == STREAM_CLOSE_WAIT || state == STREAM_LAST_ACK ||
-	       state == STREAM_CLOSING || state == STREAM_TIME_WAIT;
-}
-
 /** stream_is_shut() - our FIN is on its way; unknown where it is CLOSED. */
 static inline bool stream_is_shut(enum stream_state state)
 {
@@ -50,7 +43,9 @@ int stream_sent(int fd, uint64_t *ret_sent, enum stream_state *ret_state);
 
 /**
  * stream_taken() - bytes that have ever left TCP's own receive queue.
- * @ret_taken: one more (the FIN) where it is CLOSED after both ended.
+ *
+ * Asks for TCP_INQ from here on: who reads without recvmsg(2) sees nothing of
+ * it.
  *
  * Return: 0 or -errno.
  */

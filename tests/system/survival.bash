@@ -42,9 +42,12 @@ install_program() {
 
 # change - of what no connection here needs.
 change() {
+	local saved
+
 	snictl route add "$RANDOM.test" 198.51.100.11:444
 	snictl route add "*.$RANDOM.test" 198.51.100.12:444 --proxy v1
-	snictl save | grep -v '[0-9]\.test' | snictl apply - >/dev/null
+	saved=$(snictl save)
+	grep -v '[0-9]\.test' <<<"$saved" | snictl apply - >/dev/null
 	snictl ban add 203.0.113.7 --for 1m
 	snictl ban del 203.0.113.7
 }

@@ -12,6 +12,10 @@ load survival
 datapath=${BATS_TEST_FILENAME##*-}
 datapath=${datapath%.bats}
 DEATHS=${DEATHS:-12}
+RATE=${RATE:-200} # new connections a second
+# All that are over soon.
+SHORT=echo,down,up,both,immediate,client-fin,server-fin,client-reset
+SHORT+=,server-reset,eager,burst
 
 setup() {
 	lab_up --backends 2
@@ -28,23 +32,27 @@ setup() {
 	before=$(left_behind)
 }
 
-# traffic_of_all_kinds - 220 long flows, and new ones all the time.
+# traffic_of_all_kinds - 220 long flows, and new ones all the time; few of them of
+# one-byte segments, which cost as much as all the others.
 traffic_of_all_kinds() {
 	traffic_serve backend1
 	traffic_serve backend2 --expect-proxy v2
 	begin_traffic long --name long.test --shape both,down,up --seconds 3600 \
-		--size unlimited --chunk 20000 --pace 100000 \
+		--size unlimited --chunk 20000 --pace 1000000 \
 		--connections 200 --concurrency 200
 	wait_until has_flows 200
 	begin_traffic stall --name long.test --shape client-stall,server-stall \
 		--seconds 3600 --size 1000000 --stall 200 --concurrency 20
-	begin_traffic short --name short.test --shape all --size 0-30000 \
-		--stall 5 --seconds 3600 --rate 2000 --concurrency 64
+	begin_traffic short --name short.test --shape "$SHORT" --size 0-30000 \
+		--seconds 3600 --rate "$RATE" --concurrency 64
+	begin_traffic bytes --name short.test --shape bytes --size 0-1000 \
+		--seconds 3600 --rate "$((RATE / 50))" --concurrency 8
 }
 
 # all_right - nobody has noticed anything, and nothing is left over.
 all_right() {
 	ends_right short
+	ends_right bytes
 	ends_right stall
 	ends_right long
 	traffic_check backend1
