@@ -19,6 +19,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include "abi.h"
+#include "ring.h"
 
 /* Segments in the other side's list; the worker takes 1 us for each. */
 #define SEGMENTS_MAX 256
@@ -89,18 +90,8 @@ struct {
 	__type(value, __u64);
 } verdicts SEC(".maps");
 
-/* A ring a thread of the agent, of indices with news. */
-struct ring {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 65536);
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, ABI_THREADS_MAX);
-	__type(key, __u32);
-	__array(values, struct ring);
-} rings SEC(".maps");
+/* Of indices with news. */
+struct rings rings SEC(".maps");
 
 /* Set before the load. Without its guard a redirect is what the kernel makes
  * of it: for the self-test only. */

@@ -7,20 +7,11 @@
 #include <stdbool.h>
 #include <bpf/bpf_helpers.h>
 #include "abi.h"
+#include "ring.h"
 
-/* A ring a thread of the agent, of splices that have stepped on. A hint: the
- * agent looks at the splice, and looks anyway from time to time. */
-struct ring {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 65536);
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, ABI_THREADS_MAX);
-	__type(key, __u32);
-	__array(values, struct ring);
-} splice_rings SEC(".maps");
+/* Of splices that have stepped on. A hint: the agent looks at the splice, and
+ * looks anyway from time to time. */
+struct rings splice_rings SEC(".maps");
 
 /* By thread: it comes and looks by itself, soon. The first event wakes it; to
  * be woken by each would cost more than what it has to do then. */

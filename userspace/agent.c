@@ -56,6 +56,9 @@ int thread_watch(struct thread *thread, struct watch *watch, uint32_t events,
 {
 	struct epoll_event event = {.events = events, .data.ptr = watch};
 
+	/* What is to be read may be urgent data, see flow_look(). */
+	if (events & EPOLLIN)
+		event.events |= EPOLLPRI;
 	return epoll_ctl(thread->epoll, is_new ? EPOLL_CTL_ADD : EPOLL_CTL_MOD,
 			 watch->fd, &event)
 		       ? -errno

@@ -7,6 +7,7 @@
 #include "cleanup.h"
 #include "edge.skel.h"
 #include "edge_dispatcher.h"
+#include "store_object.h"
 
 /* In bpf/edge.bpf.c, and of their pins. */
 static const char *const names[EDGE_PROGRAM_COUNT] = {
@@ -22,7 +23,7 @@ static int load_and_pin(const struct store *store)
 
 	if (!object)
 		return -errno;
-	status = store_reuse(store, object->obj);
+	status = store_object_reuse(store, object->obj, false);
 	if (!status)
 		status = edge_bpf__load(object);
 	for (int i = 0; !status && i < EDGE_PROGRAM_COUNT; i++)
@@ -79,7 +80,7 @@ int edge_program_join(const struct store *store, int interface,
 
 	if (!object)
 		return -errno;
-	status = store_reuse(store, object->obj);
+	status = store_object_reuse(store, object->obj, false);
 	if (!status)
 		status = edge_dispatcher_join(interface, object->obj,
 					      names[EDGE_PROGRAM_XDP],

@@ -108,6 +108,8 @@ static void flow_step(struct flow *flow, enum flow_side side, uint32_t events)
 		flow->readable[side] = true;
 	if (events & EPOLLRDHUP)
 		flow->hung[side] = true;
+	if (events & EPOLLPRI)
+		flow->urgent[side] = true;
 	if (events & EPOLLOUT)
 		flow->blocked[!side] = false;
 	switch ((enum abi_phase)flow->cold->phase) {

@@ -117,6 +117,7 @@ struct http {
  * @blocked:      by enum abi_direction: the sink took no more, and has not
  *                announced space since.
  * @hung:         by side: the peer's FIN has been announced.
+ * @urgent:       by side: urgent data has come (RFC 6093).
  * @look:         by side: bytes that the next flow_look() shows at most.
  * @pair:         the two sockets as the sockmap knows them, or NULL.
  * @granted:      bytes of each direction that they may hold there.
@@ -166,6 +167,7 @@ struct flow {
 	bool readable[2];
 	bool blocked[2];
 	bool hung[2];
+	bool urgent[2];
 	bool proxy_expected;
 	bool pending;
 	bool is_again;

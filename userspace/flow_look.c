@@ -44,7 +44,8 @@ ssize_t flow_look(struct flow *flow, enum flow_side side, bool *ret_all)
 			*look = flow_next_look(most, (size_t)seen,
 					       agent_now_ns() - before_ns);
 	} while (seen == most && *look > most);
-	*ret_all = seen < most;
+	/* At a mark of urgent data a look ends, whatever is behind it. */
+	*ret_all = seen < most && !flow->urgent[side];
 	return seen;
 }
 

@@ -154,16 +154,6 @@ static bool join_is_translated(int fd, const struct abi_endpoint *local)
 	return memcmp(&dialled, local, sizeof(dialled)) != 0;
 }
 
-static void join_way(struct abi_splice_way *way,
-		     const struct abi_endpoint *source,
-		     const struct abi_endpoint *destination)
-{
-	memcpy(way->source, source->addr, sizeof(way->source));
-	memcpy(way->destination, destination->addr, sizeof(way->destination));
-	way->source_port_be = source->port_be;
-	way->destination_port_be = destination->port_be;
-}
-
 /* The backend is to send no larger segments than the client takes, and to
  * agree to what the client has agreed to. */
 static int join_options(const struct flow *flow, int fd,
@@ -237,8 +227,8 @@ static void join_slot(struct flow *flow, struct abi_splice *slot,
 	slot->sent = (__u32)(opening->header_length + opening->length -
 			     opening->skip);
 	slot->family = target->family;
-	join_way(&slot->way[ABI_FROM_CLIENT], source, target);
-	join_way(&slot->way[ABI_FROM_BACKEND], local, &flow->cold->peer);
+	splice_way(&slot->way[ABI_FROM_CLIENT], source, target);
+	splice_way(&slot->way[ABI_FROM_BACKEND], local, &flow->cold->peer);
 }
 
 static enum abi_why join_try(struct flow *flow, int fd,

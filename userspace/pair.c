@@ -244,15 +244,46 @@ int pair_join(struct pair *pair, uint32_t limit, unsigned thread)
 	return result;
 }
 
+/* ---- hold ---------------------------------------------------------------- */
+
+/*
+ * Taking the verdict off a socket has a gap in which the kernel drops what it
+ * is just about to judge (sk_psock_verdict_recv() without a program). So let
+ * nothing be judged: what comes from now on is thrown away before TCP sees it,
+ * and sent again. Then neither end can put off the moment in which all is
+ * drained, though it never pauses.
+ */
+static int pair_hold(struct pair *pair, unsigned side)
+{
+	if (setsockopt(pair->fd[side], SOL_SOCKET, SO_ATTACH_BPF,
+		       &pair->sockmap->hold, sizeof(int)))
+		return -errno;
+	pair->held[side] = true;
+	return stream_lock(pair->fd[side]);
+}
+
+static void pair_let_go(struct pair *pair, unsigned side)
+{
+	int none = 0, one = 1;
+
+	setsockopt(pair->fd[side], SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
+	setsockopt(pair->fd[side], SOL_SOCKET, SO_DETACH_FILTER, &none,
+		   sizeof(none));
+	pair->held[side] = false;
+}
+
 /* ---- the way back -------------------------------------------------------- */
 
 int pair_stop(struct pair *pair)
 {
 	int result = 0;
 
-	for (unsigned from = 0; from < 2; from++)
+	for (unsigned from = 0; from < 2; from++) {
 		__atomic_store_n(&pair->hot->direction[from].limit, 0,
 				 __ATOMIC_SEQ_CST);
+		if (pair->held[from])
+			pair_let_go(pair, from);
+	}
 	for (unsigned from = 0; !result && from < 2; from++)
 		result = stream_lock(pair->fd[from]);
 	crash_point("stopped");
@@ -341,30 +372,6 @@ static ssize_t pair_drain(struct pair *pair, unsigned from,
 }
 
 /* ---- out ----------------------------------------------------------------- */
-
-/*
- * Taking the verdict off a socket has a gap in which the kernel drops what it
- * is just about to judge (sk_psock_verdict_recv() without a program). So let
- * nothing be judged: what comes from now on is thrown away before TCP sees it,
- * and sent again. Then neither end can put off the moment in which all is
- * drained, though it never pauses.
- */
-static int pair_hold(const struct pair *pair, unsigned side)
-{
-	if (setsockopt(pair->fd[side], SOL_SOCKET, SO_ATTACH_BPF,
-		       &pair->sockmap->hold, sizeof(int)))
-		return -errno;
-	return stream_lock(pair->fd[side]);
-}
-
-static void pair_let_go(const struct pair *pair, unsigned side)
-{
-	int none = 0, one = 1;
-
-	setsockopt(pair->fd[side], SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
-	setsockopt(pair->fd[side], SOL_SOCKET, SO_DETACH_FILTER, &none,
-		   sizeof(none));
-}
 
 /* ALL_DRAINED, of a side that is held. */
 static int pair_empty(struct pair *pair, unsigned side,

@@ -42,6 +42,7 @@
  * @hot:     the flow's figures.
  * @record:  where pair_recover() finds what it needs; NULL: nowhere.
  * @joined:  by side: the verdict judges what arrives.
+ * @held:    by side: what arrives is thrown away, and comes again later.
  * @taken:   by side: bytes that TCP had delivered, less judged ones.
  * @broken:  the side whose connection failed, after -ECONNRESET.
  * @written: by side: bytes that TCP had taken, less those redirected there.
@@ -57,6 +58,7 @@ struct pair {
 	struct abi_flow_hot *hot;
 	struct abi_pair *record;
 	bool joined[2];
+	bool held[2];
 	int broken;
 	uint64_t taken[2];
 	uint64_t written[2];
@@ -112,7 +114,8 @@ static inline bool pair_is_joined(const struct pair *pair)
  */
 int pair_recover(struct pair *pair);
 
-/** pair_stop() - make both directions STOPPED. Return: 0 or -errno. */
+/** pair_stop() - make both directions STOPPED, and hold neither side. Return: 0
+ * or -errno. */
 int pair_stop(struct pair *pair);
 
 /**

@@ -233,6 +233,22 @@ static enum relay_status relay_splice(struct relay *relay)
 			      : relay_fill_pipe(relay, *pipe);
 }
 
+static bool relay_is_piped(const struct relay *relay)
+{
+	const struct pipe *pipe = relay->flow->pipe[relay->direction];
+
+	return pipe && pipe->bytes;
+}
+
+/* At a mark of urgent data splice(2) says that there is nothing. */
+static bool relay_is_bulk(const struct relay *relay)
+{
+	const struct flow *flow = relay->flow;
+
+	return flow->direction[relay->direction] & FLOW_BULK &&
+	       !flow->urgent[relay->direction] && !relay_is_joined(relay);
+}
+
 static enum relay_status relay_direction(struct relay *relay)
 {
 	struct flow *flow = relay->flow;
@@ -246,15 +262,13 @@ static enum relay_status relay_direction(struct relay *relay)
 	if (!flow->readable[direction] && !flow->pipe[direction])
 		return RELAY_DRY;
 	do {
-		if (flow->pipe[direction] ||
-		    (flow->direction[direction] & FLOW_BULK &&
-		     !relay_is_joined(relay)))
+		if (relay_is_piped(relay) || relay_is_bulk(relay))
 			status = relay_splice(relay);
 		else
 			status = relay_copy(relay);
 	} while (status == RELAY_MOVED && relay->moved < RELAY_TURN_BYTES);
 	/* Idle flows hold no pipe. */
-	if (flow->pipe[direction] && !flow->pipe[direction]->bytes)
+	if (flow->pipe[direction] && !relay_is_piped(relay))
 		pipes_return(&flow->thread->pipes,
 			     take_pointer(flow->pipe[direction]));
 	return status;

@@ -6,11 +6,11 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <linux/capability.h>
-#include <sodium/crypto_shorthash.h>
 #include <stdlib.h>
 #include <string.h>
 #include "cleanup.h"
 #include "sockmap.skel.h"
+#include "store_object.h"
 
 /* One entry takes 16 bytes. */
 #define SOCKMAP_RING_BYTES 65536
@@ -194,15 +194,12 @@ int sockmap_open(const struct store *store, int flow_hot, uint32_t capacity,
 			 "this kernel does not load it: %s", strerror(-result));
 }
 
-uint64_t sockmap_program(void)
+uint64_t sockmap_program_hash(void)
 {
-	static const uint8_t key[crypto_shorthash_KEYBYTES];
 	size_t size;
-	const void *bytes = sockmap_bpf__elf_bytes(&size);
-	uint64_t hash;
+	const void *elf = sockmap_bpf__elf_bytes(&size);
 
-	crypto_shorthash((uint8_t *)&hash, bytes, size, key);
-	return hash;
+	return store_object_hash(elf, size);
 }
 
 void sockmap_close(struct sockmap *sockmap)

@@ -45,8 +45,8 @@ int sockmap_open(const struct store *store, int flow_hot, uint32_t capacity,
 		 unsigned threads, bool guarded, struct sockmap **ret_sockmap,
 		 struct error *error);
 
-/** sockmap_program() - a hash of the programs, before they are loaded. */
-uint64_t sockmap_program(void);
+/** sockmap_program_hash() - of the programs, before they are loaded. */
+uint64_t sockmap_program_hash(void);
 
 /** sockmap_close() - unload; NULL: nothing. No socket is in the maps. */
 void sockmap_close(struct sockmap *sockmap);

@@ -401,7 +401,7 @@ static int check_all(struct error *error)
 
 int sockmap_check(const struct store *store, struct error *error)
 {
-	__u64 program = sockmap_program(),
+	__u64 program = sockmap_program_hash(),
 	      *proved = &store->meta->sockmap_proved;
 	struct utsname kernel;
 	int result;

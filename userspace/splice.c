@@ -5,7 +5,6 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sodium/crypto_shorthash.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include "splice.skel.h"
 #include "splice_guard.h"
 #include "splice_hook.h"
+#include "store_object.h"
 
 #define SECOND_NS 1000000000ULL
 /* How long what comes late still finds its way: a FIN whose ACK was lost is
@@ -256,49 +256,6 @@ void splice_come(const struct splice *splice, unsigned thread, bool comes)
  */
 
 /* Those that are pinned go on being used, with all that is in them. */
-static int splice_reuse(const struct store *store, struct bpf_object *object)
-{
-	struct bpf_map *map;
-
-	bpf_object__for_each_map(map, object)
-	{
-		AUTO_FD pinned = -1;
-		int result;
-
-		if (bpf_map__is_internal(map))
-			continue;
-		result = store_get(store, bpf_map__name(map), &pinned);
-		if (result == -ENOENT)
-			continue;
-		if (!result)
-			result = bpf_map__reuse_fd(map, pinned);
-		if (result)
-			return result;
-	}
-	return 0;
-}
-
-static int splice_pin(const struct store *store, struct bpf_object *object)
-{
-	struct bpf_map *map;
-
-	bpf_object__for_each_map(map, object)
-	{
-		AUTO_FD pinned = -1;
-		int result;
-
-		if (bpf_map__is_internal(map))
-			continue;
-		result = store_get(store, bpf_map__name(map), &pinned);
-		if (result == -ENOENT)
-			result = store_pin(store, bpf_map__fd(map),
-					   bpf_map__name(map));
-		if (result)
-			return result;
-	}
-	return 0;
-}
-
 static int splice_map(struct splice *splice)
 {
 	struct splice_bpf *bpf = splice->bpf;
@@ -365,7 +322,7 @@ static int splice_load(struct splice *splice, const struct store *store)
 						  splice->count /
 							  ABI_BUCKET_SPLICES);
 	if (!result && store)
-		result = splice_reuse(store, bpf->obj);
+		result = store_object_reuse(store, bpf->obj, true);
 	if (store)
 		memcpy(&splice->tuple_key, store->meta->hash_key,
 		       sizeof(splice->tuple_key));
@@ -377,7 +334,7 @@ static int splice_load(struct splice *splice, const struct store *store)
 	if (!result)
 		result = splice_bpf__load(bpf);
 	if (!result && store)
-		result = splice_pin(store, bpf->obj);
+		result = store_object_pin(store, bpf->obj);
 	if (!result)
 		result = splice_take_programs(splice, store, is_kept);
 	if (result)
@@ -532,15 +489,21 @@ int splice_lend(const struct splice *splice, int index, bool out)
 		splice->programs[out ? SPLICE_PROGRAM_OUT : SPLICE_PROGRAM_IN]);
 }
 
+void splice_way(struct abi_splice_way *way, const struct abi_endpoint *source,
+		const struct abi_endpoint *destination)
+{
+	memcpy(way->source, source->addr, sizeof(way->source));
+	memcpy(way->destination, destination->addr, sizeof(way->destination));
+	way->source_port_be = source->port_be;
+	way->destination_port_be = destination->port_be;
+}
+
 uint64_t splice_program_hash(void)
 {
-	static const uint8_t key[crypto_shorthash_KEYBYTES];
 	size_t size;
-	const void *bytes = splice_bpf__elf_bytes(&size);
-	uint64_t hash;
+	const void *elf = splice_bpf__elf_bytes(&size);
 
-	crypto_shorthash((uint8_t *)&hash, bytes, size, key);
-	return hash;
+	return store_object_hash(elf, size);
 }
 
 int splice_sync(const struct splice *splice, const struct store *store,

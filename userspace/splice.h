@@ -114,6 +114,10 @@ int splice_open_apart(uint32_t count, struct splice **ret_splice);
  */
 int splice_lend(const struct splice *splice, int index, bool out);
 
+/** splice_way() - the addresses and ports of packets of one direction. */
+void splice_way(struct abi_splice_way *way, const struct abi_endpoint *source,
+		const struct abi_endpoint *destination);
+
 /** splice_program_hash() - of the programs, before they are loaded. */
 uint64_t splice_program_hash(void);
 

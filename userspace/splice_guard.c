@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "cleanup.h"
 #include "splice_guard.skel.h"
+#include "store_object.h"
 
 /* Linux 6.4; the headers of Debian 12 are older. */
 #define PROGRAM_NETFILTER 32
@@ -81,7 +82,7 @@ int splice_guard_attach(const struct store *store)
 	bpf_program__set_expected_attach_type(bpf->progs.splice_guard,
 					      ATTACH_NETFILTER);
 	bpf_program__set_autoload(bpf->progs.splice_guard, true);
-	result = store_reuse(store, bpf->obj);
+	result = store_object_reuse(store, bpf->obj, false);
 	memcpy(&bpf->rodata->tuple_key, store->meta->hash_key,
 	       sizeof(bpf->rodata->tuple_key));
 	bpf->rodata->tuple_buckets =

@@ -166,16 +166,6 @@ static int rig_take(struct splice_rig *rig, uint32_t *ret_slot)
 			   ret_slot);
 }
 
-static void rig_way(struct abi_splice_way *way,
-		    const struct abi_endpoint *source,
-		    const struct abi_endpoint *destination)
-{
-	memcpy(way->source, source->addr, sizeof(way->source));
-	memcpy(way->destination, destination->addr, sizeof(way->destination));
-	way->source_port_be = source->port_be;
-	way->destination_port_be = destination->port_be;
-}
-
 static struct abi_endpoint rig_port(const struct splice_rig *rig, int fd,
 				    enum rig_host host)
 {
@@ -206,7 +196,7 @@ static int rig_strip(struct splice_rig *rig)
 		return result;
 	slot = &rig->splice->slots[index];
 	slot->family = (__u8)rig->family;
-	rig_way(&slot->way[ABI_FROM_CLIENT], &client, &router);
+	splice_way(&slot->way[ABI_FROM_CLIENT], &client, &router);
 	return splice_arm(rig->splice, index);
 }
 
@@ -250,8 +240,8 @@ static int rig_arm(struct splice_rig *rig)
 	slot->received = sizeof(rig_hello);
 	slot->sent = sizeof(rig_hello);
 	slot->family = (__u8)rig->family;
-	rig_way(&slot->way[ABI_FROM_CLIENT], &source, &backend);
-	rig_way(&slot->way[ABI_FROM_BACKEND], &router, &client);
+	splice_way(&slot->way[ABI_FROM_CLIENT], &source, &backend);
+	splice_way(&slot->way[ABI_FROM_BACKEND], &router, &client);
 	return splice_arm(rig->splice, rig->slot);
 }
 

@@ -107,26 +107,6 @@ int store_unpin(const struct store *store, const char *name)
 	return unlinkat(store->pins, name, 0) ? -errno : 0;
 }
 
-int store_reuse(const struct store *store, struct bpf_object *object)
-{
-	struct bpf_map *map;
-
-	bpf_object__for_each_map(map, object)
-	{
-		AUTO_FD pinned = -1;
-		int status;
-
-		if (bpf_map__is_internal(map))
-			continue;
-		status = store_get(store, bpf_map__name(map), &pinned);
-		if (!status)
-			status = bpf_map__reuse_fd(map, pinned);
-		if (status)
-			return status;
-	}
-	return 0;
-}
-
 /* Names are kept first: unpinning moves what readdir() has yet to show. */
 void store_pins_visit(const struct store *store,
 		      void (*visit)(const struct store *store, const char *name,

@@ -40,8 +40,6 @@ struct store {
 	struct abi_edge *edge;
 };
 
-struct bpf_object;
-
 /** store_name_count() - entries of @names. */
 static inline uint32_t store_name_count(const struct store *store)
 {
@@ -146,13 +144,6 @@ int store_remove(const struct paths *paths, struct error *error);
 int store_pin(const struct store *store, int map, const char *name);
 int store_unpin(const struct store *store, const char *name);
 int store_get(const struct store *store, const char *name, int *ret_fd);
-
-/**
- * store_reuse() - let an object that is not loaded yet have the pinned maps; of
- * constants and variables it has its own.
- * Return: 0 or -errno; -ENOENT: one of its maps is not pinned.
- */
-int store_reuse(const struct store *store, struct bpf_object *object);
 
 /**
  * store_pins_visit() - the name of each pin in the folder; @visit may unpin.

@@ -13,6 +13,9 @@ build=${BUILD:-build}
 [[ $build == /* ]] || build=$top/$build
 netlab=$top/tools/netlab/netlab
 PATIENCE=${PATIENCE:-30}
+# For what is written in Python.
+export PEER_PATIENCE=$PATIENCE PYTHONPATH=$top/tests/system
+export PYTHONDONTWRITEBYTECODE=1
 # Lines shown of each log of a lab in which a test has failed.
 LOG_LINES=40
 export NETLAB_IMPAIR=$build/tools/netlab/impair

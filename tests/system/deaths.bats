@@ -9,8 +9,6 @@ load router
 load survival
 
 setup() {
-	export PEER_PATIENCE=$PATIENCE
-	export PYTHONPATH=$BATS_TEST_DIRNAME PYTHONDONTWRITEBYTECODE=1
 	lab_up --backends 2
 	mkdir "$lab_path/run/crash"
 	snictld=$build/crashing/snictld

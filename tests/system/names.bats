@@ -9,8 +9,6 @@ load router
 
 # With the fewest flows that can be, four have room for a long name.
 setup() {
-	export PEER_PATIENCE=$PATIENCE
-	export PYTHONPATH=$BATS_TEST_DIRNAME PYTHONDONTWRITEBYTECODE=1
 	lab_up --backends 1
 	snictl set flow-capacity 64
 	snictl unload

@@ -199,6 +199,35 @@ serves() {
 	exits 0
 }
 
+@test "urgent data: what comes behind it does not wait for more" {
+	local worker
+	own_agent
+	worker=$(pgrep -P "$agent")
+	client <<-END
+		c = connect("192.0.2.1").send(hello("a.test"))
+		c.expect_backend("one")
+
+		def send_urgent(size):
+		    c.sock.sendall(b"before" * size)
+		    c.sock.send(b"!", socket.MSG_OOB)
+		    c.sock.sendall(b"behind" * size)
+
+		# All of it waits; then it comes in bulk.
+		for size in (1, 1000, 5000):
+		    os.kill($worker, signal.SIGSTOP)
+		    send_urgent(size)
+		    os.kill($worker, signal.SIGCONT)
+		    c.expect(b"before" * size + b"behind" * size)
+		sender = threading.Thread(target=send_urgent, args=(1000000,))
+		sender.start()
+		c.expect(b"before" * 1000000 + b"behind" * 1000000)
+		sender.join()
+		c.fin().expect_fin()
+	END
+	kill -INT "$agent"
+	exits 0
+}
+
 @test "the worker dies: who connects meanwhile waits, and is served" {
 	local worker before
 	own_agent

@@ -3,12 +3,9 @@
 # What the tests share that have one agent for the whole file. Its tests run
 # one after the other, and each begins with routes().
 
-export PEER_PATIENCE=$PATIENCE
-
 # file_lab [OPTION...] - of `netlab up`: the file's lab; in setup_file.
 file_lab() {
 	export BATS_NO_PARALLELIZE_WITHIN_FILE=true
-	export PYTHONPATH=$BATS_TEST_DIRNAME PYTHONDONTWRITEBYTECODE=1
 	lab_up "$@"
 }
 

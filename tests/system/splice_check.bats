@@ -11,7 +11,6 @@ load survival
 
 setup() {
 	lab_up --backends 1
-	export PYTHONPATH=$BATS_TEST_DIRNAME PYTHONDONTWRITEBYTECODE=1
 }
 
 # finds BROKEN WHAT - of both families.

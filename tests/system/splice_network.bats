@@ -7,7 +7,6 @@
 load common
 load router
 
-export PYTHONPATH=$BATS_TEST_DIRNAME PYTHONDONTWRITEBYTECODE=1
 
 setup() {
 	lab_up --backends 2
@@ -82,6 +81,13 @@ c["one6"].exchange(b"?")'
 		/proc/sys/net/netfilter/nf_conntrack_count)" 0
 }
 
+# What is done by clients whose flows go on.
+go_on='
+go()
+for n in c:
+    c[n].exchange(bytes(100000))
+    c[n].fin().expect_fin()'
+
 # veth NUMBER INTERFACE [PEER] - a wire from the router's INTERFACE, which gets
 # that index, to the client.
 veth() {
@@ -92,11 +98,7 @@ veth() {
 }
 
 @test "an interface that is made anew while flows run" {
-	clients '
-go()
-for n in c:
-    c[n].exchange(bytes(100000))
-    c[n].fin().expect_fin()'
+	clients "$go_on"
 	lab_exec router ip link del client
 	veth 901 client eth0
 	lab_exec router ip address add 192.0.2.1/24 dev client
@@ -177,11 +179,7 @@ for n in c:
 }
 
 @test "what comes in by a VLAN goes out without its tag" {
-	clients '
-go()
-for n in c:
-    c[n].exchange(bytes(100000))
-    c[n].fin().expect_fin()'
+	clients "$go_on"
 	tcx client ingress before tag
 	go
 	whole

@@ -7,7 +7,6 @@
 load common
 load router
 
-export PYTHONPATH=$BATS_TEST_DIRNAME PYTHONDONTWRITEBYTECODE=1
 
 setup() {
 	lab_up --backends 1

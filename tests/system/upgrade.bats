@@ -10,7 +10,6 @@ load survival
 
 # Each test has an agent of its own, which it upgrades.
 setup() {
-	export PYTHONPATH=$BATS_TEST_DIRNAME PYTHONDONTWRITEBYTECODE=1
 	lab_up --backends 2
 	start_peer backend1 one
 	snictld=$lab_path/snictld

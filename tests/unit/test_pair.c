@@ -340,13 +340,13 @@ static void test_an_end_is_not_passed_on_by_the_kernel(void **state)
 	rig_close(&rig);
 }
 
-/* What has not left the sender's own kernel. */
-static uint64_t far_queued(const struct rig *rig, unsigned side)
+/* What its peer's TCP has not acknowledged. */
+static uint64_t queued(int fd)
 {
-	int queued = 0;
+	int bytes = 0;
 
-	ioctl(rig->far[side], SIOCOUTQ, &queued);
-	return (uint64_t)queued;
+	ioctl(fd, SIOCOUTQ, &bytes);
+	return (uint64_t)bytes;
 }
 
 /* Send from the client until nobody takes any more. */
@@ -385,7 +385,7 @@ static uint64_t held_is_bounded(const struct rig *rig)
 
 	getsockopt(rig->pair.fd[1], IPPROTO_TCP, TCP_INFO, &info, &size);
 	assert_true(rig->stream[0].sent - info.tcpi_bytes_acked + 1 <=
-		    LIMIT + far_queued(rig, 0));
+		    LIMIT + queued(rig->far[0]));
 	return info.tcpi_bytes_acked - 1;
 }
 
@@ -597,6 +597,27 @@ static void test_a_sink_that_was_reset_is_not_waited_for(void **state)
 	} while (tcp != STREAM_CLOSED || sent >= redirected);
 }
 
+/* Its ACKs would be thrown away with the rest. */
+static void test_a_side_that_is_held_is_let_go_where_it_all_stops(void **state)
+{
+	const struct pair_turn turn = {buffer, sizeof(buffer), 0};
+	struct rig rig = rig_open(0);
+	uint64_t end = now_ms() + PATIENCE_MS;
+
+	(void)state;
+	join(&rig, LIMIT);
+	assert_int_equal(pair_stop(&rig.pair), 0);
+	/* The kernel would pass one more. */
+	hot[0].direction[0].passed++;
+	assert_int_equal(pair_part(&rig.pair, &turn), -EAGAIN);
+	assert_true(rig.pair.held[0]);
+	assert_int_equal(send(rig.pair.fd[0], "all", 3, 0), 3);
+	assert_int_equal(pair_stop(&rig.pair), 0);
+	while (queued(rig.pair.fd[0]))
+		assert_true(now_ms() < end);
+	rig_close(&rig);
+}
+
 /* ---- retransmissions ----------------------------------------------------- */
 
 static uint32_t repair_sequence(int fd, int queue, uint32_t *set)
@@ -779,6 +800,8 @@ int main(void)
 		pair_test(test_one_socket_alone_is_parted_again),
 		pair_test(test_a_reset_is_seen_as_one),
 		pair_test(test_a_sink_that_was_reset_is_not_waited_for),
+		pair_test(
+			test_a_side_that_is_held_is_let_go_where_it_all_stops),
 		pair_test(test_what_is_sent_again_is_not_redirected_again),
 		pair_test(test_what_is_sent_again_is_not_passed_again),
 		pair_test(test_what_was_read_before_the_join_is_not_judged),
