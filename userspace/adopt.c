@@ -393,6 +393,11 @@ static void adopt_new(struct thread *thread, int fd)
 	flow_begin(thread, listening, fd, &peer);
 }
 
+static bool adopt_has_room(const struct agent *agent)
+{
+	return atomic_load(&agent->flow_count) < agent->flow_limit;
+}
+
 static void adopt_rest(struct thread *thread, void *context)
 {
 	struct heart *heart = thread->agent->heart;
@@ -406,7 +411,13 @@ static void adopt_rest(struct thread *thread, void *context)
 		if (preface->flow && preface->worker != heart->worker)
 			heart_forget(preface);
 	}
-	while (!thread->index && (fd = inherit_any()) >= 0)
+	if (thread->index)
+		return;
+	while ((fd = inherit_any()) >= 0)
+		adopt_new(thread, fd);
+	for (int i = 0; i < LISTEN_BACKLOG && adopt_has_room(thread->agent) &&
+			(fd = inherit_waiting()) >= 0;
+	     i++)
 		adopt_new(thread, fd);
 }
 

@@ -56,7 +56,7 @@ int thread_watch(struct thread *thread, struct watch *watch, uint32_t events,
 {
 	struct epoll_event event = {.events = events, .data.ptr = watch};
 
-	/* What is to be read may be urgent data, see flow_look(). */
+	/* Of a connection that may be urgent data, see flow_look(). */
 	if (events & EPOLLIN)
 		event.events |= EPOLLPRI;
 	return epoll_ctl(thread->epoll, is_new ? EPOLL_CTL_ADD : EPOLL_CTL_MOD,
@@ -97,7 +97,8 @@ static void thread_run_tasks(struct watch *watch, uint32_t events)
 	}
 }
 
-/* Whoever waits for a thread that hangs does not. */
+/* The main thread lives while it waits: a thread that hangs is found by the
+ * beat that it does not give. */
 static void agent_wait(struct agent *agent, sem_t *done)
 {
 	struct timespec until;
@@ -212,11 +213,14 @@ static int thread_timeout_ms(const struct thread *thread)
 
 static void thread_expire(struct thread *thread)
 {
+	/* What begins to wait again here is not due again here. */
+	const uint64_t now_ns = thread->now_ns;
+
 	for (unsigned i = DEADLINE_NONE + 1; i < DEADLINE_COUNT; i++) {
 		struct flow *flow;
 
 		while ((flow = thread->deadlines.first[i]) &&
-		       flow_deadline_ns(flow) <= thread->now_ns) {
+		       flow_deadline_ns(flow) <= now_ns) {
 			flow_hold(flow);
 			flow_expire(flow);
 		}

@@ -118,7 +118,7 @@ struct http {
  *                announced space since.
  * @hung:         by side: the peer's FIN has been announced.
  * @urgent:       by side: urgent data has come (RFC 6093).
- * @look:         by side: bytes that the next flow_look() shows at most.
+ * @look:         by side: bytes that the next flow_look() begins with.
  * @pair:         the two sockets as the sockmap knows them, or NULL.
  * @granted:      bytes of each direction that they may hold there.
  * @datapath:     enum abi_datapath, the one wanted.

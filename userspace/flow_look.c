@@ -5,26 +5,26 @@
 #include "flow.h"
 
 /* For each segment that it shows, the kernel walks the queue from its start:
- * many small ones cost the square of their number. So what takes long is
- * followed by a quarter of it; and four times as much comes after what takes so
- * little that its square would not be long either. */
+ * many small ones cost the square of their number. So a look that took longer
+ * than its bytes explain is followed by a quarter of it, and one that was full,
+ * and did not, by four times as much. */
 #define FLOW_LOOK_STEP 4
-#define FLOW_LOOK_LONG_NS 500000
-#define FLOW_LOOK_SHORT_NS                                                     \
-	(FLOW_LOOK_LONG_NS / (FLOW_LOOK_STEP * FLOW_LOOK_STEP))
 #define FLOW_LOOK_LEAST 256
+#define FLOW_LOOK_BYTE_NS 50
 
 static uint32_t flow_next_look(uint32_t most, size_t seen, uint64_t took_ns)
 {
-	if (took_ns < FLOW_LOOK_SHORT_NS)
+	bool is_slow = took_ns > seen * FLOW_LOOK_BYTE_NS;
+
+	if (!is_slow && seen == most)
 		return most < AGENT_BUFFER_BYTES / FLOW_LOOK_STEP
 			       ? most * FLOW_LOOK_STEP
 			       : AGENT_BUFFER_BYTES;
-	if (took_ns < FLOW_LOOK_LONG_NS)
-		return most;
-	return seen / FLOW_LOOK_STEP > FLOW_LOOK_LEAST
-		       ? (uint32_t)seen / FLOW_LOOK_STEP
-		       : FLOW_LOOK_LEAST;
+	if (is_slow && seen > FLOW_LOOK_LEAST)
+		return seen / FLOW_LOOK_STEP > FLOW_LOOK_LEAST
+			       ? (uint32_t)seen / FLOW_LOOK_STEP
+			       : FLOW_LOOK_LEAST;
+	return most;
 }
 
 ssize_t flow_look(struct flow *flow, enum flow_side side, bool *ret_all)
@@ -43,9 +43,9 @@ ssize_t flow_look(struct flow *flow, enum flow_side side, bool *ret_all)
 		if (seen > 0)
 			*look = flow_next_look(most, (size_t)seen,
 					       agent_now_ns() - before_ns);
-	} while (seen == most && *look > most);
+	} while (seen == (ssize_t)most && *look > most);
 	/* At a mark of urgent data a look ends, whatever is behind it. */
-	*ret_all = seen < most && !flow->urgent[side];
+	*ret_all = seen < (ssize_t)most && !flow->urgent[side];
 	return seen;
 }
 

@@ -193,6 +193,22 @@ int inherit_any(void)
 	return -1;
 }
 
+int inherit_waiting(void)
+{
+	const struct inherit_list *list = &inherit_lists[INHERIT_LISTENER];
+	int fd = -1;
+
+	for (size_t i = 0; fd < 0 && i < list->count; i++) {
+		if (list->row[i].fd < 0)
+			continue;
+		do {
+			fd = accept4(list->row[i].fd, NULL, NULL,
+				     SOCK_NONBLOCK | SOCK_CLOEXEC);
+		} while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+	}
+	return fd;
+}
+
 bool inherit_pipe(uint64_t inode, int ret_fd[2])
 {
 	struct inherited *out = inherit_find(INHERIT_PIPE_OUT, inode);
@@ -212,16 +228,30 @@ int inherit_control(void)
 	return list->count ? take_fd(&list->row[0].fd) : -1;
 }
 
-void inherit_close(void)
+/* The service manager may keep a listening socket open: it ends all the same.
+ */
+static bool inherit_end(enum inherit_kind kind, int fd)
 {
+	if (kind == INHERIT_LISTENER)
+		shutdown(fd, SHUT_RD);
+	close(fd);
+	return kind == INHERIT_LISTENER;
+}
+
+bool inherit_close(void)
+{
+	bool listened = false;
+
 	for (unsigned i = 0; i < INHERIT_KINDS; i++) {
 		struct inherit_list *list = &inherit_lists[i];
 
 		for (size_t j = 0; j < list->count; j++) {
 			if (list->row[j].fd >= 0)
-				close(list->row[j].fd);
+				listened |= inherit_end((enum inherit_kind)i,
+							list->row[j].fd);
 		}
 		free(list->row);
 		*list = (struct inherit_list){0};
 	}
+	return listened;
 }

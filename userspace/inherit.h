@@ -35,6 +35,12 @@ int inherit_connection(uint64_t cookie);
 int inherit_any(void);
 
 /**
+ * inherit_waiting() - accept what waits at a listening socket that nobody has
+ * taken: a worker with fewer threads has fewer of them. -1: nothing.
+ */
+int inherit_waiting(void);
+
+/**
  * inherit_pipe() - take both ends of a pipe.
  * @inode: as fstat() gives it.
  *
@@ -45,7 +51,10 @@ bool inherit_pipe(uint64_t inode, int ret_fd[2]);
 /** inherit_control() - the control socket, listening; -1: none. */
 int inherit_control(void);
 
-/** inherit_close() - close what nobody took. */
-void inherit_close(void);
+/**
+ * inherit_close() - close what nobody took.
+ * Return: whether there were listening sockets.
+ */
+bool inherit_close(void);
 
 #endif

@@ -13,8 +13,6 @@
 #include "listener.h"
 #include "setting.h"
 
-/* Cut by the kernel to net.core.somaxconn. */
-#define LISTEN_BACKLOG 4096
 /* Connections taken in one turn, so that flows get theirs too. */
 #define LISTEN_ACCEPTS_MAX 64
 /* How long to accept nothing when descriptors are short. */
@@ -252,8 +250,7 @@ static void listen_detach(struct thread *thread, void *context)
 	}
 }
 
-/* The supervisor has them kept over its own end. */
-static void listen_tell(void)
+void listen_tell(void)
 {
 	kill(getppid(), SIGUSR1);
 }

@@ -8,6 +8,8 @@
 
 /* Two families, at most. */
 #define LISTEN_FAMILIES 2
+/* Cut by the kernel to net.core.somaxconn. */
+#define LISTEN_BACKLOG 4096
 
 /**
  * struct acceptor - a listening socket in a thread's loop.
@@ -60,6 +62,9 @@ struct listening *listen_at(const struct agent *agent,
 
 /** listen_hold_requests() - the agent is leaving: accept none any more. */
 void listen_hold_requests(struct agent *agent);
+
+/** listen_tell() - the supervisor is to have kept what listens now. */
+void listen_tell(void);
 
 /** listen_stop() - accept what is queued, then close every listener. */
 void listen_stop(struct agent *agent);

@@ -114,8 +114,10 @@ static inline bool pair_is_joined(const struct pair *pair)
  */
 int pair_recover(struct pair *pair);
 
-/** pair_stop() - make both directions STOPPED, and hold neither side. Return: 0
- * or -errno. */
+/**
+ * pair_stop() - make both directions STOPPED, and hold neither side.
+ * Return: 0 or -errno.
+ */
 int pair_stop(struct pair *pair);
 
 /**

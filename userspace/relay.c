@@ -24,8 +24,9 @@
 
 /* One direction's share of a turn. */
 #define RELAY_TURN_BYTES (1 << 20)
-/* A splice that finds less than this was the end of the bulk. */
+/* A look that shows as much begins a bulk, a splice that finds less ends it. */
 #define RELAY_BULK_BYTES 32768
+
 enum relay_status {
 	RELAY_MOVED,   /* bytes went on: try again */
 	RELAY_DRY,     /* the source has nothing more now */
@@ -172,12 +173,12 @@ static enum relay_status relay_copy(struct relay *relay)
 	relay_count(relay, (size_t)sent);
 	if (!relay_consume(relay, (size_t)sent))
 		return RELAY_BROKEN_SOURCE;
-	if (seen == AGENT_BUFFER_BYTES)
+	if (seen >= RELAY_BULK_BYTES)
 		flow->direction[relay->direction] |= FLOW_BULK;
 	if (sent < seen)
 		return relay_blocked(relay, EAGAIN);
-	/* A short read has emptied the queue; what comes now is an edge of its
-	 * own. Only a FIN that was announced before is not announced again. */
+	/* What comes now is an edge of its own. Only a FIN that was announced
+	 * before is not announced again. */
 	if (all && !flow->hung[relay->direction]) {
 		flow->readable[relay->direction] = false;
 		return RELAY_DRY;
@@ -206,10 +207,11 @@ static enum relay_status relay_fill_pipe(struct relay *relay, struct pipe *pipe)
 
 	if (got < 0)
 		return relay_dry(relay);
-	if (!got)
-		return relay_finish(relay);
 	if (got < RELAY_BULK_BYTES)
 		relay->flow->direction[relay->direction] &= (uint8_t)~FLOW_BULK;
+	/* An end, or a mark of urgent data in front of it. */
+	if (!got)
+		return relay_copy(relay);
 	crash_point("pipe-filled");
 	pipe->bytes = (size_t)got;
 	return RELAY_MOVED;

@@ -255,7 +255,6 @@ void splice_come(const struct splice *splice, unsigned thread, bool comes)
 /* ---- open -----------------------------------------------------------------
  */
 
-/* Those that are pinned go on being used, with all that is in them. */
 static int splice_map(struct splice *splice)
 {
 	struct splice_bpf *bpf = splice->bpf;
@@ -322,6 +321,7 @@ static int splice_load(struct splice *splice, const struct store *store)
 						  splice->count /
 							  ABI_BUCKET_SPLICES);
 	if (!result && store)
+		/* With all that is in them. */
 		result = store_object_reuse(store, bpf->obj, true);
 	if (store)
 		memcpy(&splice->tuple_key, store->meta->hash_key,

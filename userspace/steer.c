@@ -322,7 +322,7 @@ void steer_read(struct flow *flow)
 			flow_end(flow, seen ? "reset-by-client" : "closed");
 			return;
 		}
-		/* A short look has seen all there is: more is a new edge. A
+		/* Behind all that there was, more is a new edge. A
 		 * FIN that was announced before is not announced again. */
 		flow->readable[FLOW_CLIENT] = !all || flow->hung[FLOW_CLIENT];
 		if (!steer_keep(flow, thread->buffer, (size_t)seen)) {

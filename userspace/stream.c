@@ -54,13 +54,16 @@ int stream_sent(int fd, uint64_t *ret_sent, enum stream_state *ret_state)
  * all of it, which costs the square of the segments that are queued. */
 static int stream_unread(int fd, uint32_t *ret_unread)
 {
-	char byte, space[CMSG_SPACE(sizeof(int))];
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} space;
+	char byte;
 	struct iovec one = {&byte, 1};
 	struct msghdr message = {.msg_iov = &one,
 				 .msg_iovlen = 1,
-				 .msg_control = space,
+				 .msg_control = &space,
 				 .msg_controllen = sizeof(space)};
-	const struct cmsghdr *header;
 	int on = 1;
 
 	*ret_unread = 0;
@@ -68,10 +71,9 @@ static int stream_unread(int fd, uint32_t *ret_unread)
 		return -errno;
 	if (recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT) < 0)
 		return errno == EAGAIN ? 0 : -errno;
-	header = CMSG_FIRSTHDR(&message);
-	if (header && header->cmsg_level == IPPROTO_TCP &&
-	    header->cmsg_type == TCP_CM_INQ)
-		memcpy(ret_unread, CMSG_DATA(header), sizeof(*ret_unread));
+	if (!CMSG_FIRSTHDR(&message) || space.header.cmsg_type != TCP_CM_INQ)
+		return -EPROTO;
+	memcpy(ret_unread, CMSG_DATA(&space.header), sizeof(*ret_unread));
 	return 0;
 }
 

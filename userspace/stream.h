@@ -45,7 +45,7 @@ int stream_sent(int fd, uint64_t *ret_sent, enum stream_state *ret_state);
  * stream_taken() - bytes that have ever left TCP's own receive queue.
  *
  * Asks for TCP_INQ from here on: who reads without recvmsg(2) sees nothing of
- * it.
+ * it. Not where bytes are to be read that a sockmap has passed.
  *
  * Return: 0 or -errno.
  */

@@ -245,7 +245,8 @@ int worker_run(const struct worker_options *options, struct heart *heart)
 	worker.retry = listen_sync(&worker.agent) != 0;
 	worker_serves(&worker);
 	adopt_flows(&worker.agent);
-	inherit_close();
+	if (inherit_close())
+		listen_tell();
 	while (!worker.stopping)
 		worker_turn(&worker);
 	if (worker.leaving) {

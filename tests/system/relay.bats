@@ -218,11 +218,16 @@ serves() {
 		    send_urgent(size)
 		    os.kill($worker, signal.SIGCONT)
 		    c.expect(b"before" * size + b"behind" * size)
-		sender = threading.Thread(target=send_urgent, args=(1000000,))
+		# The end comes right behind it.
+		def send_all():
+		    send_urgent(1000000)
+		    c.fin()
+
+		sender = threading.Thread(target=send_all)
 		sender.start()
 		c.expect(b"before" * 1000000 + b"behind" * 1000000)
 		sender.join()
-		c.fin().expect_fin()
+		c.expect_fin()
 	END
 	kill -INT "$agent"
 	exits 0

@@ -7,7 +7,6 @@
 load common
 load router
 
-
 setup() {
 	lab_up --backends 2
 	start_agent --datapath splice

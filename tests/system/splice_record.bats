@@ -7,7 +7,6 @@
 load common
 load router
 
-
 setup() {
 	lab_up --backends 1
 	# One thread, one ring.

@@ -2,6 +2,9 @@
 # shellcheck shell=bash disable=SC2154 # set by common.bash
 # Workers that die, and what is to be seen of it: nothing.
 
+# Between two deaths at most; 1 to 1,000.
+PAUSE_MS=${PAUSE_MS:-200}
+
 # worker - the process that serves; fails while there is none.
 worker() {
 	pgrep -P "$agent"
@@ -26,11 +29,16 @@ die() {
 	wait_until next_worker "$dead"
 }
 
-# deaths N - as many, each a random part of 0.2 s after the last one's end.
+# rest - a random part of PAUSE_MS.
+rest() {
+	sleep "0.$(printf %03d $((RANDOM % PAUSE_MS)))"
+}
+
+# deaths N - as many, each that long after the last one's end.
 deaths() {
 	for ((i = 0; i < $1; i++)); do
 		die
-		sleep "0.$(printf %03d $((RANDOM % 200)))"
+		rest
 	done
 }
 
@@ -65,7 +73,7 @@ upheavals() {
 			;;
 		2) change ;;
 		esac
-		sleep "0.$(printf %03d $((RANDOM % 200)))"
+		rest
 	done
 }
 

@@ -69,9 +69,11 @@ in_container() {
 	# What is relayed is kept too, and goes on.
 	assert_line --partial 'systemctl restart: connections open between two processes: 1'
 	assert_line --partial 'systemctl restart: a connection answered'
+	assert_line --partial 'systemctl restart: a request answered'
 	assert_line --partial 'systemctl restart: who connected meanwhile was served'
 	assert_line --partial 'systemctl kill: connections open between two processes: 0'
 	assert_line --partial 'systemctl kill: a connection ended'
+	assert_line --partial 'systemctl kill: a request ended'
 	assert_line --partial 'systemctl kill: who connected meanwhile was served'
 	assert_line --partial 'stopped'
 	assert_line --partial 'the service has started by itself'

@@ -128,6 +128,29 @@ stream() {
 	[[ $(version) == *+next ]]
 }
 
+# There is a thread a processor, and a listening socket a thread.
+@test "who waits is served by a next version on fewer processors" {
+	local worker
+	(($(nproc) > 1)) || skip 'SKIP: this machine has one processor'
+	worker=$(pgrep -P "$agent")
+	install_script <<-END
+		#!/bin/sh
+		exec taskset --cpu-list 0 $build/snictld "\$@"
+	END
+	kill -STOP "$worker"
+	kill -USR2 "$agent"
+	client <<-END
+		waiting = [connect("192.0.2.1") for i in range(50)]
+		for c in waiting:
+		    c.send(hello("a.test"))
+		os.kill($worker, signal.SIGKILL)
+		for c in waiting:
+		    c.expect_backend("one").fin().expect_fin()
+	END
+	[[ $(snictl status --json | jq .agent.threads) == 1 ]]
+	[[ $(lab_exec router ss -Htln 'sport = :443' | wc -l) == 2 ]]
+}
+
 @test "a command that comes meanwhile waits, and is answered by the next version" {
 	local worker
 	worker=$(pgrep -P "$agent")
