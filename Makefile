@@ -249,7 +249,7 @@ test-vm: ## pairs, agent and traffic on other kernels, in emulated machines
 	BUILD=$(BUILD) tests/run vm
 
 soak: tests ## 500,000 connections, stalled readers, 300 deaths: an hour
-	BUILD=$(BUILD) DEATHS=100 RATE=2000 PATIENCE=60 bats --tap tests/system/survives-*.bats
+	BUILD=$(BUILD) DEATHS=100 RATE=2600 PAUSE_MS=1000 PATIENCE=60 bats --tap tests/system/survives-*.bats
 	BUILD=$(BUILD) bats --tap tests/soak
 
 # With clang's own run-time library of sanitizers; see tests/fuzz/README.md.

@@ -119,14 +119,18 @@ traffic_has_ended() {
 	[[ ! -e /proc/$(<"$lab_path/run/$1.pid") ]]
 }
 
-# ends_right TAG - end that traffic; every byte of it was right.
+# ends_right TAG - end that traffic; every byte of it was right. Says how many
+# there were.
 ends_right() {
 	kill -TERM "$(<"$lab_path/run/$1.pid")"
 	wait_until traffic_has_ended "$1"
 	sed -n '/^{/,$p' "$lab_path/log/$1.log" |
-		jq -e '.completed > 0 and .failed == 0' || {
+		jq -e '"\(.completed) right, \(.connections_per_second)/s",
+			(.completed > 0 and .failed == 0)' \
+			>"$lab_path/run/ending" || {
 		cat "$lab_path/log/$1.log"
 		cat "$agent_log"
 		return 1
 	}
+	printf '# %s: %s\n' "$1" "$(head -n 1 "$lab_path/run/ending")" >&3
 }
