@@ -24,6 +24,7 @@
 #include "setting.h"
 #include "splice.h"
 #include "splice_check.h"
+#include "stream.h"
 #include "words.h"
 
 /* RFC 7323 appendix D: what timestamps take of each segment. */
@@ -328,26 +329,45 @@ static void join_untrack(const struct splice *splice, uint32_t index)
 	}
 }
 
-/* Without FIN or RST: tcp(7) does not tell, but TCP_REPAIR's close is silent,
- * so that a process that was checkpointed can be ended. */
-static void join_close_silently(struct flow *flow)
+/* A RST that was past the programs when they flipped: nobody sends it again. */
+static bool join_is_reset(int fd)
 {
+	__u8 state; /* the first of struct tcp_info */
+	socklen_t size = sizeof(state);
+
+	return !getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &size) &&
+	       state == STREAM_CLOSED;
+}
+
+/* Without FIN or RST: tcp(7) does not tell, but TCP_REPAIR's close is silent,
+ * so that a process that was checkpointed can be ended.
+ * Return: how the flow has ended meanwhile, or NULL. */
+static const char *join_close_silently(struct flow *flow)
+{
+	static const char *const ends[] = {"reset-by-client",
+					   "reset-by-backend"};
+	const char *end = NULL;
+
 	for (unsigned i = 0; i < 2; i++) {
 		int fd = take_fd(&flow->end[i].fd), on = TCP_REPAIR_ON;
 
+		if (join_is_reset(fd))
+			end = ends[i];
 		setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on));
 		close(fd);
 	}
+	return end;
 }
 
-static void join_spliced(struct flow *flow)
+static const char *join_spliced(struct flow *flow)
 {
 	struct thread *thread = flow->thread;
 	struct abi_flow_cold *cold;
+	const char *end;
 
 	crash_point("spliced");
 	flow_forget_opening(flow);
-	join_close_silently(flow);
+	end = join_close_silently(flow);
 	crash_point("silenced");
 	join_untrack(thread->agent->splice, flow->splice - 1);
 	cold = flow_record_begin(flow);
@@ -360,6 +380,7 @@ static void join_spliced(struct flow *flow)
 	if (thread->agent->draining && !agent_flows_here(thread->agent))
 		agent_wake_main(thread->agent);
 	deadline_set(&thread->deadlines, flow, DEADLINE_IDLE, thread->now_ns);
+	return end;
 }
 
 static const char *join_end_word(const struct abi_splice *slot)
@@ -382,6 +403,7 @@ static void join_look(struct flow *flow)
 	const struct splice *splice = thread->agent->splice;
 	const struct abi_splice *slot = &splice->slots[flow->splice - 1];
 	enum abi_splice_state state = splice_state(splice, flow->splice - 1);
+	const char *end = NULL;
 
 	if (state == ABI_SPLICE_ABORTED) {
 		join_relay(flow, (enum abi_why)slot->why);
@@ -390,9 +412,11 @@ static void join_look(struct flow *flow)
 	if (state != ABI_SPLICE_SPLICED && state != ABI_SPLICE_CLOSED)
 		return;
 	if (flow->cold->phase == ABI_PHASE_ARMED)
-		join_spliced(flow);
+		end = join_spliced(flow);
 	if (state == ABI_SPLICE_CLOSED)
 		flow_end(flow, join_end_word(slot));
+	else if (end)
+		flow_reset(flow, end);
 	else if (flow->deadline == DEADLINE_IDLE &&
 		 (slot->way[0].fin_seen || slot->way[1].fin_seen))
 		deadline_set(&thread->deadlines, flow, DEADLINE_HALF_CLOSE,
@@ -522,6 +546,7 @@ static void join_adopt_one(struct agent *agent, uint32_t index)
 	uint32_t slot = agent->store.cold[index].splice - 1;
 	struct thread *thread = &agent->threads[index % agent->thread_count];
 	struct abi_flow_cold *cold;
+	const char *end;
 
 	cold = flow->cold;
 	if (cold->sequence % 2)
@@ -530,7 +555,7 @@ static void join_adopt_one(struct agent *agent, uint32_t index)
 	flow_init(flow, thread, listen_by_id(agent, 0),
 		  inherit_connection(cold->client_cookie),
 		  inherit_connection(cold->backend_cookie));
-	join_close_silently(flow);
+	end = join_close_silently(flow);
 	flow->splice = slot + 1;
 	flow->datapath = ABI_DATAPATH_SPLICE;
 	agent->splice->slots[slot].thread = thread->index;
@@ -543,7 +568,10 @@ static void join_adopt_one(struct agent *agent, uint32_t index)
 	deadline_set(&thread->deadlines, flow, DEADLINE_IDLE, thread->now_ns);
 	join_untrack(agent->splice, slot);
 	/* What it had to say meanwhile nobody has heard. */
-	join_look(flow);
+	if (end)
+		flow_reset(flow, end);
+	else
+		join_look(flow);
 }
 
 void join_adopt(struct agent *agent)

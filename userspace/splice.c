@@ -400,8 +400,7 @@ static int splice_sort(struct splice *splice)
 
 		splice_watch_port(splice,
 				  (uint16_t)(splice->first_port + slot));
-		if (splice_state(splice, slot) == ABI_SPLICE_ARMED)
-			splice_abort(splice, slot);
+		splice_abort(splice, slot);
 		if (splice_is_left(splice, slot))
 			continue;
 		if (splice_state(splice, slot) != ABI_SPLICE_FREE)

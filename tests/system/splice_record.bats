@@ -67,6 +67,43 @@ for c in many:
 	assert_equal "$(counter outcomes.routed)" 2000
 }
 
+has_phase() {
+	snictl flow list --json | jq -e --arg phase "$1" '.[0].phase == $phase'
+}
+
+# By the programs: 3 is ABI_SPLICE_SPLICED.
+is_joined() {
+	lab_exec router bpftool map dump pinned "$SNICTL_BPFFS"/*/splices --json |
+		jq -e 'any(.[]; .formatted.value.state == 3)'
+}
+
+# As one that had passed the programs when they joined the two.
+@test "a RST that only the stack has seen ends both sides" {
+	local worker
+	worker=$(pgrep -P "$agent")
+	lab_exec backend1 nft -f - <<-'END'
+		table inet hold {
+			chain out {
+				type filter hook output priority 0;
+				tcp flags & (syn | rst) == 0 drop;
+			}
+		}
+	END
+	clients '
+c = connect("192.0.2.1").send(hello("a.test"))
+go()
+c.expect_backend("one").expect_reset()'
+	wait_until has_phase armed
+	kill -STOP "$worker"
+	lab_exec backend1 nft delete table inet hold
+	wait_until is_joined
+	lab_exec router ss -K dst 198.51.100.11
+	kill -CONT "$worker"
+	: >"$lab_path/run/go"
+	wait_until grep -qx whole "$lab_path/log/clients.log"
+	wait_for_flow 'name=a.test datapath=splice end=reset-by-backend'
+}
+
 # Each entry names the splice behind its own; the first one's, the other's.
 @test "an entry that names another splice leads nowhere" {
 	local key value map
