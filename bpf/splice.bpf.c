@@ -51,9 +51,6 @@ static __noinline int forget_entry(const struct abi_tuple *tuple, __u32 entry)
 	return 0;
 }
 
-/* Looks at a state that is about to change. */
-#define FLIP_LOOKS 512
-
 SEC("tc")
 int splice_in(struct __sk_buff *skb)
 {
@@ -86,10 +83,6 @@ int splice_in(struct __sk_buff *skb)
 			state = *(volatile __u32 *)&splice->state;
 		}
 	}
-	/* Another CPU is at it, for a microsecond. What is dropped is sent
-	 * again, but for a RST. */
-	for (int i = 0; state == ABI_SPLICE_FLIPPING && i < FLIP_LOOKS; i++)
-		state = *(volatile __u32 *)&splice->state;
 	/* A new connection where one has ended: the stack's. */
 	if (state == ABI_SPLICE_CLOSED && syn && !is_ack) {
 		forget_entry(&p.tuple, find_entry(&p.tuple));
@@ -104,7 +97,10 @@ int splice_in(struct __sk_buff *skb)
 		return mtu ? say_too_big(skb, index, side, seq, mtu)
 			   : forward(skb, index, side, p.l4);
 	}
-	return state == ABI_SPLICE_FLIPPING ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+	/* On another CPU; the sender will send again, but for a RST: the agent
+	 * finds that at the socket. */
+	return state == ABI_SPLICE_FLIPPING && !rst ? TC_ACT_SHOT
+						    : TC_ACT_UNSPEC;
 }
 
 /*
