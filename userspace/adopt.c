@@ -393,11 +393,6 @@ static void adopt_new(struct thread *thread, int fd)
 	flow_begin(thread, listening, fd, &peer);
 }
 
-static bool adopt_has_room(const struct agent *agent)
-{
-	return atomic_load(&agent->flow_count) < agent->flow_limit;
-}
-
 static void adopt_rest(struct thread *thread, void *context)
 {
 	struct heart *heart = thread->agent->heart;
@@ -415,7 +410,7 @@ static void adopt_rest(struct thread *thread, void *context)
 		return;
 	while ((fd = inherit_any()) >= 0)
 		adopt_new(thread, fd);
-	for (int i = 0; i < LISTEN_BACKLOG && adopt_has_room(thread->agent) &&
+	for (int i = 0; i < LISTEN_BACKLOG && agent_has_room(thread->agent) &&
 			(fd = inherit_waiting()) >= 0;
 	     i++)
 		adopt_new(thread, fd);

@@ -46,6 +46,11 @@ unsigned agent_flows_here(struct agent *agent)
 	return atomic_load(&agent->flow_count) - spliced;
 }
 
+bool agent_has_room(const struct agent *agent)
+{
+	return atomic_load(&agent->flow_count) < agent->flow_limit;
+}
+
 void agent_wake_main(struct agent *agent)
 {
 	eventfd_write(agent->wake_main, 1);

@@ -137,6 +137,9 @@ uint64_t agent_now_ns(void);
 /** agent_flows_here() - flows that would end with the agent. */
 unsigned agent_flows_here(struct agent *agent);
 
+/** agent_has_room() - for one more flow, which needs two descriptors. */
+bool agent_has_room(const struct agent *agent);
+
 /** agent_wake_main() - the last one has ended that it waits for. */
 void agent_wake_main(struct agent *agent);
 

@@ -84,8 +84,7 @@ static bool listen_accept(struct acceptor *acceptor)
 
 	/* A flow needs two descriptors: none is accepted that could not
 	 * reach its backend. */
-	if (atomic_load(&thread->agent->flow_count) >=
-	    thread->agent->flow_limit) {
+	if (!agent_has_room(thread->agent)) {
 		listen_pause(thread);
 		return false;
 	}

@@ -241,14 +241,7 @@ serves() {
 	worker=$(pgrep -P "$agent")
 	for _ in 1 2 3 4; do
 		kill -STOP "$worker"
-		client <<-END
-			waiting = [connect("192.0.2.1") for i in range(50)]
-			for c in waiting:
-			    c.send(hello("a.test"))
-			os.kill($worker, signal.SIGKILL)
-			for c in waiting:
-			    c.expect_backend("one").fin().expect_fin().close()
-		END
+		waiting_are_served "$worker"
 		wait_until next_worker "$worker"
 		worker=$(pgrep -P "$agent")
 	done

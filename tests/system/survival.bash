@@ -29,6 +29,19 @@ die() {
 	wait_until next_worker "$dead"
 }
 
+# waiting_are_served WORKER - by another one: 50 clients connect to a worker that
+# is stopped, and then killed.
+waiting_are_served() {
+	client <<-END
+		waiting = [connect("192.0.2.1") for i in range(50)]
+		for c in waiting:
+		    c.send(hello("a.test"))
+		os.kill($1, signal.SIGKILL)
+		for c in waiting:
+		    c.expect_backend("one").fin().expect_fin().close()
+	END
+}
+
 # rest - a random part of PAUSE_MS.
 rest() {
 	sleep "0.$(printf %03d $((RANDOM % PAUSE_MS)))"

@@ -117,14 +117,7 @@ stream() {
 	install_program "$build/next/snictld"
 	kill -STOP "$worker"
 	kill -USR2 "$agent"
-	client <<-END
-		waiting = [connect("192.0.2.1") for i in range(50)]
-		for c in waiting:
-		    c.send(hello("a.test"))
-		os.kill($worker, signal.SIGKILL)
-		for c in waiting:
-		    c.expect_backend("one").fin().expect_fin()
-	END
+	waiting_are_served "$worker"
 	[[ $(version) == *+next ]]
 }
 
@@ -139,14 +132,7 @@ stream() {
 	END
 	kill -STOP "$worker"
 	kill -USR2 "$agent"
-	client <<-END
-		waiting = [connect("192.0.2.1") for i in range(50)]
-		for c in waiting:
-		    c.send(hello("a.test"))
-		os.kill($worker, signal.SIGKILL)
-		for c in waiting:
-		    c.expect_backend("one").fin().expect_fin()
-	END
+	waiting_are_served "$worker"
 	[[ $(snictl status --json | jq .agent.threads) == 1 ]]
 	[[ $(lab_exec router ss -Htln 'sport = :443' | wc -l) == 2 ]]
 }
