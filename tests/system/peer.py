@@ -230,10 +230,13 @@ class Peer:
         return self.sock.getsockname()[:2]
 
 
-def dial(to, port=443, source=None, receive_buffer=0):
+def dial(to, port=443, source=None, receive_buffer=0, protocol=0,
+         fast_open=False):
     family = socket.AF_INET6 if ":" in to else socket.AF_INET
-    sock = socket.socket(family)
+    sock = socket.socket(family, socket.SOCK_STREAM, protocol)
     sock.settimeout(PATIENCE)
+    if fast_open:
+        sock.setsockopt(socket.IPPROTO_TCP, 30, 1)  # TCP_FASTOPEN_CONNECT
     if receive_buffer:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     if source:
@@ -243,7 +246,8 @@ def dial(to, port=443, source=None, receive_buffer=0):
 
 
 def connect(to, **more):
-    """A connection; bound to @source, with a small @receive_buffer."""
+    """A connection; bound to @source, with a small @receive_buffer, of another
+    @protocol than TCP's, with its first data in the SYN by @fast_open."""
     try:
         return Peer(dial(to, **more))
     except OSError as error:

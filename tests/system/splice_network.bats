@@ -196,7 +196,8 @@ def next_number(name):
 '
 
 # A client's part: say to the router an ICMP error about what it sends to a flow
-# next, or @off further on: of @kind "big", else host or route unreachable.
+# next, or @off further on: of @kind "big", "exceeded", or host or route
+# unreachable.
 ICMP=$NEXT'
 def sum16(data):
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
@@ -211,8 +212,8 @@ def say(kind, name, off=0):
         ends = socket.inet_aton("192.0.2.1") + socket.inet_aton("192.0.2.10")
         head = struct.pack("!BBHHHBBH", 0x45, 0, 1500, 1, 0x4000, 64, 6, 0)
         head = head[:10] + struct.pack("!H", sum16(head + ends)) + ends
-        code = 4 if kind == "big" else 1
-        said = struct.pack("!BBHHH", 3, code, 0, 0, mtu) + head + tcp
+        code = {"big": 0x304, "exceeded": 0xb00}.get(kind, 0x301)
+        said = struct.pack("!HHHH", code, 0, 0, mtu) + head + tcp
         said = said[:2] + struct.pack("!H", sum16(said)) + said[4:]
         raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)
         raw.sendto(said, ("192.0.2.1", 0))
@@ -222,20 +223,26 @@ def say(kind, name, off=0):
             head += socket.inet_pton(socket.AF_INET6, end)
         # The kernel writes its sum.
         raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, 58)
-        kind = 2 if kind == "big" else 1
+        kind = {"big": 2, "exceeded": 3}.get(kind, 1)
         raw.sendto(struct.pack("!BBHI", kind, 0, 0, mtu) + head + tcp,
                    ("2001:db8:1::1", 0))
 '
 
-# icmp - errors that the target has got: IPv4, IPv6, for numbers that it has not
-# sent.
+# icmp WHAT - errors that the target has got: IPv4, IPv6, for numbers that it
+# has not sent.
 icmp() {
-	lab_exec backend1 nstat -asz IcmpInDestUnreachs Icmp6InDestUnreachs \
-		TcpExtOutOfWindowIcmps | awk '/Icmp/ { print $1, $2 }'
+	lab_exec backend1 nstat -asz "IcmpIn$1" "Icmp6In$1" \
+		TcpExtOutOfWindowIcmps | awk '/Icmp/ { print $2 }' | xargs
 }
 
+# icmp_is WHAT COUNT - of each family, none out of the window.
 icmp_is() {
-	[[ $(icmp) == "IcmpInDestUnreachs $1"$'\n'"Icmp6InDestUnreachs $2"$'\n'"TcpExtOutOfWindowIcmps 0" ]]
+	[[ $(icmp "$1") == "$2 $2 0" ]]
+}
+
+# icmp_came WHAT - of both families, at least one.
+icmp_came() {
+	[[ $(icmp "$1") == [1-9]*' '[1-9]*' 0' ]]
 }
 
 # fragments_got - of segments, by the target.
@@ -293,17 +300,25 @@ go()
 say("unreachable", "one")
 say("unreachable", "one6")
 go()
-# Once a second is enough.
+# Again, once a second is over.
 while not os.path.exists("'"$lab_path"'/run/go3"):
+    say("exceeded", "one")
+    say("exceeded", "one6")
+    time.sleep(0.01)
+# Once a second is enough.
+while not os.path.exists("'"$lab_path"'/run/go4"):
     say("big", "one")
     say("big", "one6")
     time.sleep(0.01)
 for n in "one", "one6":
     c[n].exchange(bytes(100000))'
 	wait_until grep -qx blind "$lab_path/log/clients.log"
-	icmp_is 0 0
+	icmp_is DestUnreachs 0
+	icmp_is TimeExcds 0
 	go
-	wait_until icmp_is 1 1
+	wait_until icmp_is DestUnreachs 1
+	go
+	wait_until icmp_came TimeExcds
 	go
 	wait_until pmtu_is 1300
 	go

@@ -23,13 +23,14 @@ start() {
 	END
 }
 
-# passes DATAPATH WHY [CODE] - flows of both families are moved that way, for
-# that reason, each byte and each end of them. CODE may do more with each, c.
+# passes DATAPATH WHY [CODE [OPTIONS]] - flows of both families are moved that
+# way, for that reason, each byte and each end of them. CODE may do more with
+# each, c; OPTIONS are those of its connect().
 passes() {
 	client <<-END
 		for address in "192.0.2.1", "2001:db8:1::1":
 		    name = "a.test" if "." in address else "six.test"
-		    c = connect(address)
+		    c = connect(address${4:+, $4})
 		    c.send(hello(name)).expect_backend("one")
 		    ${3:-pass}
 		    c.exchange(os.urandom(300000))
@@ -56,6 +57,72 @@ passes() {
 	passes splice None
 	lab_exec backend1 sysctl -qw net.ipv4.tcp_ecn=0
 	passes relay '"ecn"'
+}
+
+@test "a client that would use several paths (MPTCP): spliced as plain TCP" {
+	lab_exec client sysctl -qw net.mptcp.enabled=1 ||
+		skip "this kernel has no MPTCP"
+	start
+	# IPPROTO_MPTCP
+	passes splice None '' protocol=262
+	[[ $(lab_exec client nstat -asz MPTcpExtMPCapableFallbackSYNACK \
+		MPTcpExtMPCapableSYNTX) =~ SYNTX\ +2\ .*SYNACK\ +2\  ]]
+}
+
+@test "a hello that comes in the SYN (Fast Open)" {
+	lab_exec client sysctl -qw net.ipv4.tcp_fastopen=1
+	# For all who listen, whether they ask for it or not.
+	lab_exec router sysctl -qw net.ipv4.tcp_fastopen=0x403
+	start
+	# The first of each family has no cookie yet.
+	passes splice None '' fast_open=True
+	passes splice None '' fast_open=True
+	[[ $(lab_exec router nstat -asz TcpExtTCPFastOpenPassive) \
+		=~ Passive\ +2\  ]]
+}
+
+# Timestamps of microseconds on the way to a target, by its route's features:
+# ip(8) has no word for it before 6.7.
+MICROSECONDS='
+import socket, struct, sys
+def row(kind, data):
+    return struct.pack("=HH", 4 + len(data), kind) + data.ljust(-len(data) % 4 + len(data), b"\0")
+for family, target, bits in ((socket.AF_INET, "198.51.100.11", 32),
+                             (socket.AF_INET6, "2001:db8:2::11", 128)):
+    # RTA_DST, RTA_OIF, RTA_PRIORITY, RTA_METRICS with RTAX_FEATURES
+    scope, metric = (253, 0) if bits == 32 else (0, 1)
+    body = struct.pack("=BBBBBBBBI", family, bits, 0, 0, 254, 3, scope, 1, 0)
+    body += row(1, socket.inet_pton(family, target))
+    body += row(4, struct.pack("=I", socket.if_nametoindex("backend1")))
+    body += row(6, struct.pack("=I", metric))
+    body += row(8, row(12, struct.pack("=I", 1 << 4)))
+    # RTM_NEWROUTE; NLM_F_REQUEST, ACK, CREATE, REPLACE
+    link = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+    link.send(struct.pack("=IHHII", 16 + len(body), 24, 0x505, 1, 0) + body)
+    error = struct.unpack_from("=i", link.recv(4096), 16)[0]
+    if error:
+        sys.exit(f"{target}: {error}")
+'
+
+@test "timestamps of another unit on one side: tcp-options" {
+	start
+	lab_exec router python3 -c "$MICROSECONDS" ||
+		skip "this kernel has no such routes (Linux 6.7)"
+	passes relay '"tcp-options"'
+	lab_exec router ip route replace 198.51.100.11 dev backend1
+	lab_exec router ip -6 route delete 2001:db8:2::11 dev backend1 metric 1
+	passes splice None
+}
+
+@test "a target that is reached from another address of this host" {
+	start
+	lab_exec router ip address add 198.51.100.77/24 dev backend1
+	lab_exec router ip address add 2001:db8:2::77/64 dev backend1 nodad
+	lab_exec router ip route replace 198.51.100.11 dev backend1 \
+		src 198.51.100.77
+	lab_exec router ip -6 route replace 2001:db8:2::11 dev backend1 \
+		metric 1 src 2001:db8:2::77
+	passes splice None 'assert "::77]:" in flows()[0]["source"].replace("100.77:", "::77]:")'
 }
 
 @test "packets that are too large for the other side: mtu" {
