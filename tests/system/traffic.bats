@@ -312,3 +312,22 @@ proxied() {
 	run -1 --separate-stderr connect --shape both --answer 9 --size 5
 	jq -e '.failures.corrupt == 1' <<<"$output"
 }
+
+@test "several processes: all that they do is in the reports" {
+	lab_start --log several.log client "$build/tests/tools/traffic" \
+		serve --listen 127.0.0.1:444 --processes 3
+	wait_until grep -qx ready "$lab_path/log/several.log"
+	run -0 --separate-stderr traffic_connect --to 127.0.0.1:444 \
+		--shape echo --seconds 0.3 --processes 2 --concurrency 6
+	lab_stop "$started"
+	# The server's comes behind its "ready".
+	sed 1d "$lab_path/log/several.log" |
+		jq -e --argjson client "$output" '.failed == 0 and
+			.completed == $client.completed and
+			.bytes_received == $client.bytes_sent'
+	# What one of them finds wrong the others do not make good.
+	run -1 --separate-stderr traffic_connect --to 127.0.0.1:9 \
+		--seconds 0.1 --processes 2
+	run -2 traffic_connect --to 127.0.0.1:444 --processes 2
+	assert_output --partial 'needs "--seconds"'
+}

@@ -27,8 +27,7 @@ static void on_signal(int signal)
 		stop_wanted = 1;
 }
 
-/* Signals arrive only inside epoll_pwait2(). */
-static sigset_t catch_signals(void)
+sigset_t loop_catch_signals(void)
 {
 	static const int caught[] = {SIGTERM, SIGINT, SIGUSR1};
 	struct sigaction action = {.sa_handler = on_signal};
@@ -204,10 +203,8 @@ static void cut_or_fail_all(struct loop *loop, bool fail)
 
 /* ---- both ends ---------------------------------------------------------- */
 
-static void open_listeners(struct loop *loop, int *listeners)
+void loop_listen(const struct options *options, int *listeners)
 {
-	const struct options *options = loop->options;
-	struct epoll_event event = {.events = EPOLLIN};
 	int one = 1;
 
 	for (unsigned i = 0; i < options->end_count; i++) {
@@ -225,15 +222,25 @@ static void open_listeners(struct loop *loop, int *listeners)
 			       options->congestion,
 			       (socklen_t)strlen(options->congestion)))
 			die(options->congestion);
-		event.data.ptr = &listeners[i];
 		listeners[i] = fd;
 		if (fd < 0 ||
 		    bind(fd, (const struct sockaddr *)end, sizeof(*end)) ||
-		    listen(fd, 4096) ||
-		    epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event))
+		    listen(fd, 4096))
 			die("listening");
 	}
 	dprintf(options->ready_fd, "ready\n");
+}
+
+/* Of those who share them one is woken. */
+static void watch_listeners(struct loop *loop, int *listeners)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE};
+
+	for (unsigned i = 0; i < loop->options->end_count; i++) {
+		event.data.ptr = &listeners[i];
+		if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, listeners[i], &event))
+			die("epoll_ctl");
+	}
 }
 
 static void accept_some(struct loop *loop, int listener)
@@ -387,18 +394,17 @@ static void run_schedule(struct loop *loop, int64_t now, int64_t *stop_ns,
 		release(loop);
 }
 
-bool loop_run(const struct options *options)
+void loop_run(const struct options *options, const sigset_t *signals,
+	      int *listeners, struct report *ret_report)
 {
 	static struct loop loop;
-	int listeners[LIST_MAX];
-	sigset_t signals = catch_signals();
 	int64_t stop_ns = 0, park_ns = 0;
 
 	loop = (struct loop){.options = options, .run_last = &loop.run_first};
 	loop.epoll = epoll_create1(EPOLL_CLOEXEC);
 	loop.report.start_ns = loop.report.end_ns = clock_ns();
 	if (!options->client)
-		open_listeners(&loop, listeners);
+		watch_listeners(&loop, listeners);
 	for (;;) {
 		int64_t now = clock_ns();
 
@@ -408,9 +414,8 @@ bool loop_run(const struct options *options)
 			break;
 		if (options->client && !stop_ns)
 			connect_some(&loop, now);
-		take_events(&loop, &signals, listeners);
+		take_events(&loop, signals, listeners);
 		run_queued(&loop);
 	}
-	report_print(&loop.report, options->client);
-	return !report_failed(&loop.report) && loop.report.completed;
+	*ret_report = loop.report;
 }

@@ -51,6 +51,7 @@ static const char usage_text[] =
 	"  --connections N   end after so many (at SIGTERM)\n"
 	"  --congestion NAME congestion control (the network namespace's)\n"
 	"both\n"
+	"  --processes N     share the connections; no --connections or --rate then (1)\n"
 	"  --ready-fd N      where to write `ready` or `parked` (1, connect: 2)\n"
 	"  --greeting N      the server sends so many bytes at once (0)\n"
 	"  --answer N        it sends them when the hello has come, and clients\n"
@@ -276,6 +277,9 @@ static void parse_ends(struct options *options, char which, char *value)
 		options->greeting = (uint32_t)number(value, PATTERN_BLOCK);
 		options->answer = which == 'q';
 		break;
+	case 'f':
+		options->processes = number(value, PROCESSES_MAX);
+		break;
 	case 'o':
 		options->timeout_seconds = (int64_t)number(value, 86400);
 		break;
@@ -313,6 +317,7 @@ static const struct option connect_options[] = {
 	{"proxy-destination", required_argument, NULL, 'T'},
 	{"greeting", required_argument, NULL, 'g'},
 	{"answer", required_argument, NULL, 'q'},
+	{"processes", required_argument, NULL, 'f'},
 	{"timeout", required_argument, NULL, 'o'},
 	{"ready-fd", required_argument, NULL, 'r'},
 	{0}};
@@ -326,6 +331,7 @@ static const struct option serve_options[] = {
 	{"congestion", required_argument, NULL, 'a'},
 	{"greeting", required_argument, NULL, 'g'},
 	{"answer", required_argument, NULL, 'q'},
+	{"processes", required_argument, NULL, 'f'},
 	{"timeout", required_argument, NULL, 'o'},
 	{"ready-fd", required_argument, NULL, 'r'},
 	{0}};
@@ -336,12 +342,21 @@ static void check_options(struct options *options)
 		usage_error(options->client ? "--to is missing"
 					    : "--listen is missing",
 			    "");
+	if (options->processes > 1 && (options->connections || options->rate))
+		usage_error("--processes, and neither --rate nor",
+			    "--connections");
+	if (options->processes > 1 && options->client && !options->duration_ns)
+		usage_error("--processes needs", "--seconds");
 	if (!options->connections)
 		options->connections = options->client && !options->duration_ns
 					       ? 1
 					       : UINT64_MAX;
-	if (!options->message || !options->records || !options->concurrency)
+	if (!options->message || !options->records || !options->concurrency ||
+	    !options->processes)
 		usage_error("at least 1, not", "0");
+	if (options->processes > options->concurrency)
+		usage_error("--processes takes as many as --concurrency, or",
+			    "less");
 	if (options->size_max == UNLIMITED &&
 	    (!options->duration_ns ||
 	     options->shapes & ~shape_parse("echo,down,up,both")))
@@ -356,6 +371,7 @@ static void check_options(struct options *options)
 int main(int argc, char **argv)
 {
 	static struct options options = {.concurrency = 64,
+					 .processes = 1,
 					 .timeout_seconds = 30,
 					 .seed = 1,
 					 .size_min = 65536,
@@ -396,5 +412,5 @@ int main(int argc, char **argv)
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
 	pattern_init();
-	return loop_run(&options) ? 0 : 1;
+	return processes_run(&options) ? 0 : 1;
 }

@@ -65,6 +65,33 @@ static void histogram_print(const char *name, const struct histogram *histogram)
 	       (double)histogram->max_ns / 1000);
 }
 
+static void histogram_merge(struct histogram *histogram,
+			    const struct histogram *other)
+{
+	histogram->count += other->count;
+	if (other->max_ns > histogram->max_ns)
+		histogram->max_ns = other->max_ns;
+	for (unsigned i = 0; i < HISTOGRAM_OCTAVES * HISTOGRAM_STEPS; i++)
+		histogram->bins[i] += other->bins[i];
+}
+
+void report_add(struct report *report, const struct report *other)
+{
+	report->started += other->started;
+	report->completed += other->completed;
+	report->empty += other->empty;
+	for (int i = 0; i < FAILURE_COUNT; i++)
+		report->failures[i] += other->failures[i];
+	report->bytes_sent += other->bytes_sent;
+	report->bytes_received += other->bytes_received;
+	if (other->start_ns < report->start_ns)
+		report->start_ns = other->start_ns;
+	if (other->end_ns > report->end_ns)
+		report->end_ns = other->end_ns;
+	histogram_merge(&report->echo, &other->echo);
+	histogram_merge(&report->first_byte, &other->first_byte);
+}
+
 uint64_t report_failed(const struct report *report)
 {
 	uint64_t failed = 0;

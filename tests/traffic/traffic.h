@@ -14,6 +14,7 @@
 #define TRAFFIC_H
 
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -201,6 +202,8 @@ struct report {
 };
 
 uint64_t report_failed(const struct report *report);
+/** report_add() - what another process has to report. */
+void report_add(struct report *report, const struct report *other);
 void report_print(const struct report *report, bool client);
 
 /* ---- main.c ------------------------------------------------------------ */
@@ -215,6 +218,7 @@ struct options {
 	struct sockaddr_storage bind_to;
 	uint64_t connections;
 	uint64_t concurrency;
+	uint64_t processes;
 	uint64_t rate; /* connections begun a second; 0: any number */
 	int64_t duration_ns;
 	int64_t park_seconds;
@@ -355,7 +359,19 @@ void loop_queue(struct loop *loop, struct flow *flow);
 void loop_wake_at(struct loop *loop, int64_t ns);
 /** loop_park() - a flow waits for the release now. */
 void loop_park(struct loop *loop, struct flow *flow);
-/** loop_run() - Return: whether every byte was right. */
-bool loop_run(const struct options *options);
+/** loop_catch_signals() - Return: those that are let in while it waits only. */
+sigset_t loop_catch_signals(void);
+/** loop_listen() - open all ends, say "ready"; or exit. */
+void loop_listen(const struct options *options, int *listeners);
+/** loop_run() - until there is nothing left to do, or a signal. */
+void loop_run(const struct options *options, const sigset_t *signals,
+	      int *listeners, struct report *ret_report);
+
+/* ---- processes.c -------------------------------------------------------- */
+
+#define PROCESSES_MAX 16
+
+/** processes_run() - Return: whether every byte was right. */
+bool processes_run(const struct options *options);
 
 #endif

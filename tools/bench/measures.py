@@ -79,11 +79,16 @@ def per_connection(figures, completed, seconds):
     )
 
 
+# One client and one server are busy before the machine is: what is compared then
+# is how well a contender keeps them so.
+CROWD = ("--processes", 2)
+
+
 def sample_connections(lab, running, variant, seconds):
     """A hello, 1 KiB back, both ends close."""
     words = ["--shape", "down", "--size", 1024, "--seconds", seconds]
-    words += ["--concurrency", variant]
-    figures = load.exchange(lab, running, words)
+    words += ["--concurrency", variant, *CROWD]
+    figures = load.exchange(lab, running, words, CROWD)
     return per_connection(
         figures, figures["client"]["completed"], figures["client"]["seconds"]
     )
@@ -171,26 +176,41 @@ def lost_flight(lab):
         lab.run("client", "nft", "delete", "table", "ip", "flight")
 
 
+@contextlib.contextmanager
+def unknown_path(lab):
+    """The backend remembers nothing of the path from one download to the next."""
+    with sysctl(lab, "backend1", "net.ipv4.tcp_no_metrics_save", 1):
+        lab.run("backend1", "ip", "tcp_metrics", "flush", "all")
+        yield
+
+
 FAR_CONDITIONS = {
     "": lambda lab: contextlib.nullcontext(),
     # Of the client, so of both connections.
     "bare": lambda lab: sysctl(lab, "client", "net.ipv4.tcp_timestamps", 0),
     "cookies": lambda lab: sysctl(lab, "backend1", "net.ipv4.tcp_syncookies", 2),
     "lost": lost_flight,
+    "lost-unknown": lost_flight,
 }
 CONTROLS = ("bbr", "cubic", "reno")
 
 
 def sample_far(lab, running, variant, _seconds):
     """One download over a path of 20 ms, by the backend's own congestion
-    control: a router must not stand between it and what it measures. Nothing
-    is remembered of the path from one to the next."""
+    control: a router must not stand between it and what it measures. Of the
+    path it knows nothing; but how long to wait for what is lost it has learnt
+    from an earlier connection, as Linux does, unless this is "unknown"."""
     control, _, condition = variant.partition("-")
     words = ["--shape", "down", "--size", 20 * 1000 * 1000]
-    forget = sysctl(lab, "backend1", "net.ipv4.tcp_no_metrics_save", 1)
-    spliced = running.spliced() + 1
-    with forget, FAR_CONDITIONS[condition](lab):
-        figures = load.exchange(lab, running, words, ["--congestion", control])
+    congestion = ["--congestion", control]
+    with contextlib.ExitStack() as stack:
+        if condition == "lost":
+            load.exchange(lab, running, words, congestion)
+        else:
+            stack.enter_context(unknown_path(lab))
+        spliced = running.spliced() + 1
+        stack.enter_context(FAR_CONDITIONS[condition](lab))
+        figures = load.exchange(lab, running, words, congestion)
     if running.contender.datapath == "splice" and running.spliced() != spliced:
         raise load.LoadFailed("it was not spliced")
     return finish(figures, ms=figures["client"]["seconds"] * 1e3)
@@ -227,9 +247,9 @@ def sample_flood(lab, running, variant, seconds):
     """As "conn", while SYNs come that nobody will acknowledge: SYN cookies are
     the kernel's work, and here its figures stand."""
     words = ["--shape", "down", "--size", 1024, "--seconds", seconds]
-    words += ["--concurrency", 64]
+    words += ["--concurrency", 64, *CROWD]
     with flood(lab, running.contender.port, variant, seconds + 3):
-        figures = load.exchange(lab, running, words)
+        figures = load.exchange(lab, running, words, CROWD)
     return finish(
         figures,
         per_s=figures["client"]["completed"] / figures["client"]["seconds"],
