@@ -57,9 +57,11 @@ struct tcp_sock {
 /* The low bits of sk_user_data are flags. */
 #define USER_DATA_FLAGS 7UL
 
-/* By SO_COOKIE: index of the socket, 2 * slot + side. */
+/* By SO_COOKIE: index of the socket, 2 * slot + side. It takes memory for those
+ * that are in it only. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 2);
 	__type(key, __u64);
 	__type(value, __u32);
