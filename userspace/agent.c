@@ -277,6 +277,7 @@ static void *thread_main(void *argument)
 		}
 		thread_go_on(thread);
 		thread_expire(thread);
+		haste_look(&thread->haste, thread->now_ns);
 		join_hear(thread);
 		join_keep(thread);
 		log_flush(&thread->log);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include "account.h"
 #include "deadline.h"
+#include "haste.h"
 #include "heart.h"
 #include "limit.h"
 #include "log.h"
@@ -45,6 +46,7 @@ struct watch {
  * @keep_ns:  when to ask spliced flows' sides whether they are there.
  * @route_sockets: for IPv4 and IPv6, to learn by which address of this host a
  *            target is reached; -1: there is none.
+ * @haste:    whether it lets others go first.
  * @again:    flows whose bytes did not fit into one turn.
  * @ended:    flows whose slots are given back when the turn is over.
  * @paused_until_ns: no accepting before; 0: accepting.
@@ -70,6 +72,7 @@ struct thread {
 	bool stopped;
 	struct route_table routes;
 	struct pipes pipes;
+	struct haste haste;
 	struct log log;
 	struct accounts accounts;
 	struct abi_counters *counters;

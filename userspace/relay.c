@@ -196,6 +196,7 @@ static enum relay_status relay_empty_pipe(struct relay *relay,
 		return relay_blocked(relay, errno);
 	crash_point("pipe-emptied");
 	pipe->bytes -= (size_t)sent;
+	relay->flow->thread->haste.bytes += (size_t)sent;
 	relay_count(relay, (size_t)sent);
 	return RELAY_MOVED;
 }
