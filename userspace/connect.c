@@ -143,11 +143,13 @@ static void connect_established(struct flow *flow)
 	struct abi_flow_cold *cold;
 	struct sockaddr_storage source = {0};
 	socklen_t size = sizeof(source);
-	struct abi_endpoint ours;
+	/* Else join_arm() has chosen it. */
+	struct abi_endpoint ours = flow->cold->source;
 
-	getsockname(flow->end[FLOW_BACKEND].fd, (struct sockaddr *)&source,
-		    &size);
-	addr_from_sockaddr(&source, &ours);
+	if (!flow->splice &&
+	    !getsockname(flow->end[FLOW_BACKEND].fd, (struct sockaddr *)&source,
+			 &size))
+		addr_from_sockaddr(&source, &ours);
 	cold = flow_record_begin(flow);
 	cold->source = ours;
 	cold->connected_ns = flow->thread->now_ns;

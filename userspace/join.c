@@ -36,6 +36,8 @@
 #define JOIN_ORIGINAL_DST 80
 /* How long news of a splice may wait while there are many. */
 #define JOIN_HEAR_NS 10000000ULL
+/* How long what was found out is taken for true, while there are many. */
+#define JOIN_FOUND_NS 1000000ULL
 
 /* ---- open -----------------------------------------------------------------
  */
@@ -119,10 +121,16 @@ void join_close(struct agent *agent)
 /* ---- arm ------------------------------------------------------------------
  */
 
-/* Where connections to a target come from. The thread keeps the socket that is
- * asked: to make one each time took 10 us. */
-static int join_source(struct thread *thread, const struct abi_endpoint *target,
-		       struct abi_endpoint *ret_source)
+static bool join_is_fresh(const struct thread *thread, uint64_t found_ns)
+{
+	return thread->now_ns - found_ns < JOIN_FOUND_NS;
+}
+
+/* The thread keeps the socket that is asked: to make one each time took 10 us.
+ */
+static int join_ask_source(struct thread *thread,
+			   const struct abi_endpoint *target,
+			   struct abi_endpoint *ret_source)
 {
 	const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
 	int fd = thread->route_sockets[target->family == AF_INET6];
@@ -137,6 +145,26 @@ static int join_source(struct thread *thread, const struct abi_endpoint *target,
 	if (getsockname(fd, (struct sockaddr *)&address, &size))
 		return -errno;
 	addr_from_sockaddr(&address, ret_source);
+	return 0;
+}
+
+/* Where connections to a target come from. */
+static int join_source(struct thread *thread, const struct abi_endpoint *target,
+		       struct abi_endpoint *ret_source)
+{
+	int result;
+
+	if (join_is_fresh(thread, thread->route_ns) &&
+	    !memcmp(target, &thread->route_target, sizeof(*target))) {
+		*ret_source = thread->route_source;
+		return 0;
+	}
+	result = join_ask_source(thread, target, ret_source);
+	if (result)
+		return result;
+	thread->route_target = *target;
+	thread->route_source = *ret_source;
+	thread->route_ns = thread->now_ns;
 	return 0;
 }
 
@@ -208,11 +236,13 @@ static int join_bind(struct flow *flow, int fd, struct abi_endpoint *source,
 	return -ENOSPC;
 }
 
-static void join_record(struct flow *flow, uint32_t slot)
+static void join_record(struct flow *flow, uint32_t slot,
+			const struct abi_endpoint *source)
 {
 	struct abi_flow_cold *cold = flow_record_begin(flow);
 
 	cold->splice = slot + 1;
+	cold->source = *source;
 	flow_record_end(flow);
 }
 
@@ -258,7 +288,7 @@ static enum abi_why join_try(struct flow *flow, int fd,
 		return ABI_WHY_SLOTS;
 	flow->splice = slot + 1;
 	join_slot(flow, &splice->slots[slot], &local, &source, target);
-	join_record(flow, slot);
+	join_record(flow, slot, &source);
 	if (join_options(flow, fd, &splice->slots[slot]))
 		return ABI_WHY_OPTIONS;
 	return splice_arm(splice, slot) ? ABI_WHY_SLOTS : ABI_WHY_NONE;
@@ -306,13 +336,26 @@ static struct abi_endpoint join_endpoint(const struct abi_splice *slot,
 	return at;
 }
 
+/* Where there are no entries just now nobody follows connections: those of the
+ * one that asked would be there. */
+static bool join_is_untracked(struct thread *thread)
+{
+	if (join_is_fresh(thread, thread->untracked_ns))
+		return true;
+	if (!conntrack_is_empty(&thread->agent->splice->conntrack))
+		return false;
+	thread->untracked_ns = thread->now_ns;
+	return true;
+}
+
 /* A firewall has followed both connections up to here, and would wait for
  * their next packets for days. */
-static void join_untrack(const struct splice *splice, uint32_t index)
+static void join_untrack(struct thread *thread, uint32_t index)
 {
+	const struct splice *splice = thread->agent->splice;
 	const struct abi_splice *slot = &splice->slots[index];
 
-	if (conntrack_is_empty(&splice->conntrack))
+	if (join_is_untracked(thread))
 		return;
 	for (unsigned i = 0; i < 2; i++) {
 		const struct abi_splice_way *way = &slot->way[i];
@@ -369,7 +412,7 @@ static const char *join_spliced(struct flow *flow)
 	flow_forget_opening(flow);
 	end = join_close_silently(flow);
 	crash_point("silenced");
-	join_untrack(thread->agent->splice, flow->splice - 1);
+	join_untrack(thread, flow->splice - 1);
 	cold = flow_record_begin(flow);
 	cold->phase = ABI_PHASE_SPLICED;
 	cold->datapath = ABI_DATAPATH_SPLICE;
@@ -566,7 +609,7 @@ static void join_adopt_one(struct agent *agent, uint32_t index)
 	atomic_fetch_add(&agent->flow_count, 1);
 	atomic_fetch_add(&agent->spliced_count, 1);
 	deadline_set(&thread->deadlines, flow, DEADLINE_IDLE, thread->now_ns);
-	join_untrack(agent->splice, slot);
+	join_untrack(thread, slot);
 	/* What it had to say meanwhile nobody has heard. */
 	if (end)
 		flow_reset(flow, end);
