@@ -146,9 +146,8 @@ static void connect_established(struct flow *flow)
 	/* Else join_arm() has chosen it. */
 	struct abi_endpoint ours = flow->cold->source;
 
-	if (!flow->splice &&
-	    !getsockname(flow->end[FLOW_BACKEND].fd, (struct sockaddr *)&source,
-			 &size))
+	if (!flow->splice && !getsockname(flow->end[FLOW_BACKEND].fd,
+					  (struct sockaddr *)&source, &size))
 		addr_from_sockaddr(&source, &ours);
 	cold = flow_record_begin(flow);
 	cold->source = ours;
