@@ -57,8 +57,8 @@ struct tcp_sock {
 /* The low bits of sk_user_data are flags. */
 #define USER_DATA_FLAGS 7UL
 
-/* By SO_COOKIE: index of the socket, 2 * slot + side. It takes memory for those
- * that are in it only. */
+/* By SO_COOKIE: index of the socket, 2 * slot + side. Beside its buckets it
+ * takes memory for those only that are in it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

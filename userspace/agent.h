@@ -47,7 +47,6 @@ struct watch {
  * @route_sockets: for IPv4 and IPv6, to learn by which address of this host a
  *            target is reached; -1: there is none.
  * @route_target, @route_source, @route_ns: the last one so learnt, and when.
- * @untracked_ns: when no connection was followed by a firewall; 0: unknown.
  * @haste:    whether it lets others go first.
  * @again:    flows whose bytes did not fit into one turn.
  * @ended:    flows whose slots are given back when the turn is over.
@@ -67,7 +66,6 @@ struct thread {
 	struct abi_endpoint route_target;
 	struct abi_endpoint route_source;
 	uint64_t route_ns;
-	uint64_t untracked_ns;
 	uint64_t keep_ns;
 	uint64_t now_ns;
 	struct deadlines deadlines;

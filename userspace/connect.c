@@ -45,6 +45,7 @@ static void connect_record(struct flow *flow, int fd)
 	cold = flow_record_begin(flow);
 	cold->backend_cookie = cookie;
 	cold->backend = *connect_target(flow);
+	cold->source = (struct abi_endpoint){0};
 	cold->before_sent[ABI_FROM_CLIENT] = (__u32)opening->header_length;
 	cold->before_taken[ABI_FROM_CLIENT] = (__u32)opening->skip;
 	if (flow->is_http) {
@@ -143,7 +144,7 @@ static void connect_established(struct flow *flow)
 	struct abi_flow_cold *cold;
 	struct sockaddr_storage source = {0};
 	socklen_t size = sizeof(source);
-	/* Else join_arm() has chosen it. */
+	/* Where it has a slot, join_arm() has recorded it. */
 	struct abi_endpoint ours = flow->cold->source;
 
 	if (!flow->splice && !getsockname(flow->end[FLOW_BACKEND].fd,

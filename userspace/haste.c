@@ -20,9 +20,13 @@ void haste_look(struct haste *haste, uint64_t now_ns)
 	patient = haste->bytes / HASTE_BYTES >= past_ns / HASTE_NS;
 	haste->from_ns = now_ns;
 	haste->bytes = 0;
-	if (patient == haste->patient ||
-	    sched_getscheduler(0) != (patient ? SCHED_OTHER : SCHED_BATCH) ||
-	    sched_setscheduler(0, patient ? SCHED_BATCH : SCHED_OTHER, &none))
+	if (patient == haste->patient)
 		return;
-	haste->patient = patient;
+	if (patient && sched_getscheduler(0) == SCHED_OTHER) {
+		haste->patient = !sched_setscheduler(0, SCHED_BATCH, &none);
+	} else if (!patient) {
+		if (sched_getscheduler(0) == SCHED_BATCH)
+			sched_setscheduler(0, SCHED_OTHER, &none);
+		haste->patient = false;
+	}
 }

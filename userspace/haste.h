@@ -3,8 +3,9 @@
  * How much of a hurry a thread is in. Who moves bulk and is woken for each
  * packet, in front of whoever sends them, moves one packet at a time. So while
  * there is that much, a thread lets others go on until they wait or have had
- * their turn (sched(7), SCHED_BATCH), and finds more when it runs: a third less
- * processor time. Where a processor is free it is woken as fast as ever.
+ * their turn (sched(7), SCHED_BATCH), and finds more when it runs: that takes a
+ * third less of its own processor time. Where a processor is free it is woken
+ * as fast as ever; where none is, its other flows wait with it.
  */
 #ifndef SNICTL_HASTE_H
 #define SNICTL_HASTE_H
@@ -16,7 +17,7 @@
  * struct haste - of one thread, which alone uses it; zeros to begin with.
  * @from_ns: since when @bytes were moved, CLOCK_MONOTONIC.
  * @bytes:   by splice(2).
- * @patient: it is SCHED_BATCH.
+ * @patient: we have made it SCHED_BATCH.
  */
 struct haste {
 	uint64_t from_ns;

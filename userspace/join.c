@@ -36,8 +36,8 @@
 #define JOIN_ORIGINAL_DST 80
 /* How long news of a splice may wait while there are many. */
 #define JOIN_HEAR_NS 10000000ULL
-/* How long what was found out is taken for true, while there are many. */
-#define JOIN_FOUND_NS 1000000ULL
+/* How long an address of this host is taken for the way to a target. */
+#define JOIN_SOURCE_NS 1000000ULL
 
 /* ---- open -----------------------------------------------------------------
  */
@@ -121,11 +121,6 @@ void join_close(struct agent *agent)
 /* ---- arm ------------------------------------------------------------------
  */
 
-static bool join_is_fresh(const struct thread *thread, uint64_t found_ns)
-{
-	return thread->now_ns - found_ns < JOIN_FOUND_NS;
-}
-
 /* The thread keeps the socket that is asked: to make one each time took 10 us.
  */
 static int join_ask_source(struct thread *thread,
@@ -154,7 +149,7 @@ static int join_source(struct thread *thread, const struct abi_endpoint *target,
 {
 	int result;
 
-	if (join_is_fresh(thread, thread->route_ns) &&
+	if (thread->now_ns - thread->route_ns < JOIN_SOURCE_NS &&
 	    !memcmp(target, &thread->route_target, sizeof(*target))) {
 		*ret_source = thread->route_source;
 		return 0;
@@ -284,8 +279,11 @@ static enum abi_why join_try(struct flow *flow, int fd,
 	if (!memcmp(source.addr, target->addr, sizeof(source.addr)) ||
 	    join_is_translated(flow->end[FLOW_CLIENT].fd, &local))
 		return ABI_WHY_ROUTE;
-	if (join_bind(flow, fd, &source, &slot))
+	if (join_bind(flow, fd, &source, &slot)) {
+		/* It may be none of this host's any more. */
+		flow->thread->route_ns = 0;
 		return ABI_WHY_SLOTS;
+	}
 	flow->splice = slot + 1;
 	join_slot(flow, &splice->slots[slot], &local, &source, target);
 	join_record(flow, slot, &source);
@@ -336,26 +334,13 @@ static struct abi_endpoint join_endpoint(const struct abi_splice *slot,
 	return at;
 }
 
-/* Where there are no entries just now nobody follows connections: those of the
- * one that asked would be there. */
-static bool join_is_untracked(struct thread *thread)
-{
-	if (join_is_fresh(thread, thread->untracked_ns))
-		return true;
-	if (!conntrack_is_empty(&thread->agent->splice->conntrack))
-		return false;
-	thread->untracked_ns = thread->now_ns;
-	return true;
-}
-
 /* A firewall has followed both connections up to here, and would wait for
  * their next packets for days. */
-static void join_untrack(struct thread *thread, uint32_t index)
+static void join_untrack(const struct splice *splice, uint32_t index)
 {
-	const struct splice *splice = thread->agent->splice;
 	const struct abi_splice *slot = &splice->slots[index];
 
-	if (join_is_untracked(thread))
+	if (conntrack_is_empty(&splice->conntrack))
 		return;
 	for (unsigned i = 0; i < 2; i++) {
 		const struct abi_splice_way *way = &slot->way[i];
@@ -412,7 +397,7 @@ static const char *join_spliced(struct flow *flow)
 	flow_forget_opening(flow);
 	end = join_close_silently(flow);
 	crash_point("silenced");
-	join_untrack(thread, flow->splice - 1);
+	join_untrack(thread->agent->splice, flow->splice - 1);
 	cold = flow_record_begin(flow);
 	cold->phase = ABI_PHASE_SPLICED;
 	cold->datapath = ABI_DATAPATH_SPLICE;
@@ -609,7 +594,7 @@ static void join_adopt_one(struct agent *agent, uint32_t index)
 	atomic_fetch_add(&agent->flow_count, 1);
 	atomic_fetch_add(&agent->spliced_count, 1);
 	deadline_set(&thread->deadlines, flow, DEADLINE_IDLE, thread->now_ns);
-	join_untrack(thread, slot);
+	join_untrack(agent->splice, slot);
 	/* What it had to say meanwhile nobody has heard. */
 	if (end)
 		flow_reset(flow, end);

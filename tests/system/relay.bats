@@ -199,6 +199,39 @@ serves() {
 	exits 0
 }
 
+# is_patient - a thread of the worker is, with what it moves.
+is_patient() {
+	chrt -ap "$(snictl status --json | jq -e .agent.pid)" |
+		grep -q SCHED_BATCH
+}
+
+is_hasty() {
+	! is_patient
+}
+
+is_patient_or_over() {
+	is_patient || [[ ! -e /proc/$bulk ]]
+}
+
+@test "a thread that moves much lets others go on first, and then no more" {
+	local bulk patient=
+	traffic_serve backend1
+	: >"$lab_path/log/bulk.log"
+	lab_start --log bulk.log client "$build/tests/tools/traffic" connect \
+		--to 192.0.2.1:443 --name one.test --shape down \
+		--size unlimited --seconds 10
+	bulk=$started
+	wait_until is_patient_or_over
+	! is_patient || patient=1
+	lab_stop "$bulk"
+	wait_until is_hasty
+	traffic_check backend1
+	# It begins at 420 MB/s; less than that is a slow machine.
+	jq -e '.bytes_per_second < 500000000' "$lab_path/log/bulk.log" ||
+		[[ $patient ]]
+	[[ $patient ]] || skip "this machine moves too little"
+}
+
 @test "urgent data: what comes behind it does not wait for more" {
 	local worker
 	own_agent

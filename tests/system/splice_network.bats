@@ -294,6 +294,7 @@ for n in "one", "one6":
     for i in range(1, 100):
         say("big", n, i * 43000000)
         say("unreachable", n, i * 43000000)
+        say("exceeded", n, i * 43000000)
     c[n].exchange(bytes(100000))
 print("blind", flush=True)
 go()

@@ -313,10 +313,16 @@ proxied() {
 	jq -e '.failures.corrupt == 1' <<<"$output"
 }
 
+# serving COUNT - so many processes of the server share the work.
+serving() {
+	(($(pgrep -c -P "$started") == $1))
+}
+
 @test "several processes: all that they do is in the reports" {
 	lab_start --log several.log client "$build/tests/tools/traffic" \
 		serve --listen 127.0.0.1:444 --processes 3
 	wait_until grep -qx ready "$lab_path/log/several.log"
+	wait_until serving 3
 	run -0 --separate-stderr traffic_connect --to 127.0.0.1:444 \
 		--shape echo --seconds 0.3 --processes 2 --concurrency 6
 	lab_stop "$started"
@@ -325,9 +331,21 @@ proxied() {
 		jq -e --argjson client "$output" '.failed == 0 and
 			.completed == $client.completed and
 			.bytes_received == $client.bytes_sent'
-	# What one of them finds wrong the others do not make good.
-	run -1 --separate-stderr traffic_connect --to 127.0.0.1:9 \
+}
+
+@test "several processes: what one fails at is a failure of all" {
+	lab_start --log several.log client "$build/tests/tools/traffic" \
+		serve --listen 127.0.0.1:444 --processes 3
+	wait_until grep -qx ready "$lab_path/log/several.log"
+	wait_until serving 3
+	kill -KILL "$(pgrep -n -P "$started")"
+	wait_until serving 2
+	run -0 --separate-stderr traffic_connect --to 127.0.0.1:444 \
 		--seconds 0.1 --processes 2
+	lab_stop "$started"
+	sed 1d "$lab_path/log/several.log" |
+		jq -e '.failures == {system: 1} and .completed > 0 and
+			.seconds < 60'
 	run -2 traffic_connect --to 127.0.0.1:444 --processes 2
 	assert_output --partial 'needs "--seconds"'
 }

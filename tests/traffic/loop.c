@@ -34,6 +34,8 @@ sigset_t loop_catch_signals(void)
 	sigset_t blocked, before;
 
 	sigemptyset(&blocked);
+	/* Only processes.c waits for it. */
+	sigaddset(&blocked, SIGCHLD);
 	for (size_t i = 0; i < sizeof(caught) / sizeof(caught[0]); i++) {
 		sigaddset(&blocked, caught[i]);
 		sigaction(caught[i], &action, NULL);

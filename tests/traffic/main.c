@@ -343,8 +343,8 @@ static void check_options(struct options *options)
 					    : "--listen is missing",
 			    "");
 	if (options->processes > 1 && (options->connections || options->rate))
-		usage_error("--processes, and neither --rate nor",
-			    "--connections");
+		usage_error("--processes does not go with",
+			    "--connections, --rate");
 	if (options->processes > 1 && options->client && !options->duration_ns)
 		usage_error("--processes needs", "--seconds");
 	if (!options->connections)
@@ -355,8 +355,7 @@ static void check_options(struct options *options)
 	    !options->processes)
 		usage_error("at least 1, not", "0");
 	if (options->processes > options->concurrency)
-		usage_error("--processes takes as many as --concurrency, or",
-			    "less");
+		usage_error("--processes are at most", "--concurrency");
 	if (options->size_max == UNLIMITED &&
 	    (!options->duration_ns ||
 	     options->shapes & ~shape_parse("echo,down,up,both")))

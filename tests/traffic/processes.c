@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Several processes that share the connections: one alone is busy before a
- * router is.
+ * router is. The one that was started hands signals on, and adds up.
  */
 #include "traffic.h"
 
@@ -25,8 +25,9 @@ static struct options options_share(const struct options *options,
 }
 
 /* Return: the process, which ends with us, however we do. */
-static pid_t start(const struct options *options, const sigset_t *signals,
-		   int *listeners, struct report *ret_report)
+static pid_t process_start(const struct options *options,
+			   const sigset_t *signals, int *listeners,
+			   struct report *ret_report)
 {
 	pid_t parent = getpid(), child = fork();
 
@@ -42,14 +43,53 @@ static pid_t start(const struct options *options, const sigset_t *signals,
 	_exit(0);
 }
 
-static void end(pid_t child, struct report *report, const struct report *its)
+/* Until all have ended. Return: how many have not done so by themselves. */
+static uint64_t processes_attend(const pid_t *children, uint64_t count)
 {
-	int status = 0;
+	uint64_t left = count, killed = 0;
+	siginfo_t ended;
+	sigset_t heard;
+	int signal;
 
-	kill(child, SIGTERM);
-	if (waitpid(child, &status, 0) != child || status)
-		report->failures[FAIL_SYSTEM]++;
-	report_add(report, its);
+	sigemptyset(&heard);
+	sigaddset(&heard, SIGCHLD);
+	sigaddset(&heard, SIGTERM);
+	sigaddset(&heard, SIGINT);
+	sigaddset(&heard, SIGUSR1);
+	while (left) {
+		signal = sigwaitinfo(&heard, NULL);
+		for (uint64_t i = 0;
+		     signal > 0 && signal != SIGCHLD && i < count; i++)
+			kill(children[i], signal);
+		while (left) {
+			ended.si_pid = 0;
+			if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG) ||
+			    !ended.si_pid)
+				break;
+			left--;
+			killed += ended.si_code != CLD_EXITED;
+		}
+	}
+	return killed;
+}
+
+static void processes_share(const struct options *options,
+			    const sigset_t *signals, int *listeners,
+			    struct report *reports)
+{
+	struct options share[PROCESSES_MAX];
+	pid_t children[PROCESSES_MAX];
+	uint64_t count = options->processes, killed;
+
+	for (uint64_t i = 0; i < count; i++) {
+		share[i] = options_share(options, i);
+		children[i] = process_start(&share[i], signals, listeners,
+					    &reports[i]);
+	}
+	killed = processes_attend(children, count);
+	for (uint64_t i = 1; i < count; i++)
+		report_add(&reports[0], &reports[i]);
+	reports[0].failures[FAIL_SYSTEM] += killed;
 }
 
 bool processes_run(const struct options *options)
@@ -58,8 +98,6 @@ bool processes_run(const struct options *options)
 	struct report *reports = mmap(NULL, size, PROT_READ | PROT_WRITE,
 				      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	sigset_t signals = loop_catch_signals();
-	struct options share[PROCESSES_MAX];
-	pid_t children[PROCESSES_MAX];
 	int listeners[LIST_MAX];
 
 	if (reports == MAP_FAILED) {
@@ -68,14 +106,10 @@ bool processes_run(const struct options *options)
 	}
 	if (!options->client)
 		loop_listen(options, listeners);
-	for (uint64_t i = 0; i < options->processes; i++)
-		share[i] = options_share(options, i);
-	for (uint64_t i = 1; i < options->processes; i++)
-		children[i] =
-			start(&share[i], &signals, listeners, &reports[i]);
-	loop_run(&share[0], &signals, listeners, &reports[0]);
-	for (uint64_t i = 1; i < options->processes; i++)
-		end(children[i], &reports[0], &reports[i]);
+	if (options->processes == 1)
+		loop_run(options, &signals, listeners, &reports[0]);
+	else
+		processes_share(options, &signals, listeners, reports);
 	report_print(&reports[0], options->client);
 	return !report_failed(&reports[0]) && reports[0].completed;
 }

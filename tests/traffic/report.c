@@ -84,7 +84,9 @@ void report_add(struct report *report, const struct report *other)
 		report->failures[i] += other->failures[i];
 	report->bytes_sent += other->bytes_sent;
 	report->bytes_received += other->bytes_received;
-	if (other->start_ns < report->start_ns)
+	/* One that was killed has none. */
+	if (!report->start_ns ||
+	    (other->start_ns && other->start_ns < report->start_ns))
 		report->start_ns = other->start_ns;
 	if (other->end_ns > report->end_ns)
 		report->end_ns = other->end_ns;

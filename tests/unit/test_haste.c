@@ -47,9 +47,29 @@ static void test_another_policy_is_kept(void **state)
 	haste.bytes = 100 * MIB;
 	haste_look(&haste, 20 * MS_NS);
 	assert_false(haste.patient);
-	haste_look(&haste, 30 * MS_NS);
+	haste_look(&haste, 40 * MS_NS);
+	assert_int_equal(sched_getscheduler(0), SCHED_BATCH);
+	/* Somebody takes back what we have set: so it is, until the next bulk.
+	 */
+	assert_int_equal(sched_setscheduler(0, SCHED_OTHER, &none), 0);
+	haste.bytes = 100 * MIB;
+	haste_look(&haste, 50 * MS_NS);
+	assert_true(haste.patient);
+	assert_int_equal(sched_setscheduler(0, SCHED_OTHER, &none), 0);
+	haste_look(&haste, 60 * MS_NS);
+	assert_false(haste.patient);
+	haste.bytes = 100 * MIB;
+	haste_look(&haste, 70 * MS_NS);
 	assert_int_equal(sched_getscheduler(0), SCHED_BATCH);
 	assert_int_equal(sched_setscheduler(0, SCHED_OTHER, &none), 0);
+}
+
+static int setup(void **state)
+{
+	const struct sched_param none = {0};
+
+	(void)state;
+	return sched_setscheduler(0, SCHED_OTHER, &none);
 }
 
 int main(void)
@@ -59,5 +79,5 @@ int main(void)
 		cmocka_unit_test(test_another_policy_is_kept),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -176,11 +176,15 @@ def lost_flight(lab):
         lab.run("client", "nft", "delete", "table", "ip", "flight")
 
 
+def forget_paths(lab):
+    lab.run("backend1", "ip", "tcp_metrics", "flush", "all")
+
+
 @contextlib.contextmanager
 def unknown_path(lab):
     """The backend remembers nothing of the path from one download to the next."""
     with sysctl(lab, "backend1", "net.ipv4.tcp_no_metrics_save", 1):
-        lab.run("backend1", "ip", "tcp_metrics", "flush", "all")
+        forget_paths(lab)
         yield
 
 
@@ -197,14 +201,15 @@ CONTROLS = ("bbr", "cubic", "reno")
 
 def sample_far(lab, running, variant, _seconds):
     """One download over a path of 20 ms, by the backend's own congestion
-    control: a router must not stand between it and what it measures. Of the
-    path it knows nothing; but how long to wait for what is lost it has learnt
-    from an earlier connection, as Linux does, unless this is "unknown"."""
+    control: a router must not stand between it and what it measures. It knows
+    nothing of the path; only in "lost" it has learnt from one connection before
+    how long to wait for what is lost, as Linux does."""
     control, _, condition = variant.partition("-")
     words = ["--shape", "down", "--size", 20 * 1000 * 1000]
     congestion = ["--congestion", control]
     with contextlib.ExitStack() as stack:
         if condition == "lost":
+            forget_paths(lab)
             load.exchange(lab, running, words, congestion)
         else:
             stack.enter_context(unknown_path(lab))
