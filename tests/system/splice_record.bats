@@ -44,6 +44,17 @@ spliced_are() {
 		jq '[.[] | select(.phase == "spliced")] | length') == $1))
 }
 
+# halt, go_on - the agent stands still; its main process too, which would take a
+# worker that does for one that hangs.
+halt() {
+	worker=$(pgrep -P "$agent")
+	kill -STOP "$agent" "$worker"
+}
+
+go_on() {
+	kill -CONT "$worker" "$agent"
+}
+
 # Each end of a flow is three pieces of news, the ring has room for 4,096.
 @test "news of the ends of flows are lost: their records tell" {
 	local worker
@@ -58,11 +69,10 @@ for c in many:
 for c in many:
     c.expect_fin()'
 	snictl set idle-timeout 10s
-	worker=$(pgrep -P "$agent")
-	kill -STOP "$worker"
+	halt
 	: >"$lab_path/run/go"
 	wait_until grep -qx whole "$lab_path/log/clients.log"
-	kill -CONT "$worker"
+	go_on
 	wait_until spliced_are 0
 	assert_equal "$(counter outcomes.routed)" 2000
 }
@@ -80,7 +90,6 @@ is_joined() {
 # As one that had passed the programs when they joined the two.
 @test "a RST that only the stack has seen ends both sides" {
 	local worker
-	worker=$(pgrep -P "$agent")
 	lab_exec backend1 nft -f - <<-'END'
 		table inet hold {
 			chain out {
@@ -94,11 +103,11 @@ c = connect("192.0.2.1").send(hello("a.test"))
 go()
 c.expect_backend("one").expect_reset()'
 	wait_until has_phase armed
-	kill -STOP "$worker"
+	halt
 	lab_exec backend1 nft delete table inet hold
 	wait_until is_joined
 	lab_exec router ss -K dst 198.51.100.11
-	kill -CONT "$worker"
+	go_on
 	: >"$lab_path/run/go"
 	wait_until grep -qx whole "$lab_path/log/clients.log"
 	wait_for_flow 'name=a.test datapath=splice end=reset-by-backend'
