@@ -10,66 +10,63 @@
 #define MS_NS 1000000ULL
 #define MIB (1ULL << 20)
 
+/* So much was moved by then: the thread has that policy. */
+static void assert_policy(struct haste *haste, uint64_t mib, uint64_t ms,
+			  int policy)
+{
+	haste->bytes += mib * MIB;
+	haste_look(haste, ms * MS_NS);
+	assert_int_equal(sched_getscheduler(0), policy);
+}
+
+static void set_policy(int policy)
+{
+	const struct sched_param none = {0};
+
+	assert_int_equal(sched_setscheduler(0, policy, &none), 0);
+}
+
 static void test_much_makes_it_patient_little_does_not(void **state)
 {
 	struct haste haste = {0};
 
 	(void)state;
-	haste.bytes = 100 * MIB;
 	/* Since when, it cannot know yet: all of its life. */
-	haste_look(&haste, 3600000 * MS_NS);
-	assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
-	haste.bytes = 3 * MIB;
-	haste_look(&haste, 3600010 * MS_NS);
-	assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
-	haste.bytes = 4 * MIB;
+	assert_policy(&haste, 100, 3600000, SCHED_OTHER);
+	assert_policy(&haste, 3, 3600010, SCHED_OTHER);
 	/* Not before there is something to be known. */
-	haste_look(&haste, 3600019 * MS_NS);
-	assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
-	haste_look(&haste, 3600020 * MS_NS);
-	assert_int_equal(sched_getscheduler(0), SCHED_BATCH);
-	haste.bytes = 8 * MIB;
-	haste_look(&haste, 3600040 * MS_NS);
-	assert_int_equal(sched_getscheduler(0), SCHED_BATCH);
-	haste.bytes = 7 * MIB;
-	haste_look(&haste, 3600060 * MS_NS);
-	assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
+	assert_policy(&haste, 4, 3600019, SCHED_OTHER);
+	assert_policy(&haste, 0, 3600020, SCHED_BATCH);
+	assert_policy(&haste, 8, 3600040, SCHED_BATCH);
+	assert_policy(&haste, 7, 3600060, SCHED_OTHER);
 }
 
 static void test_another_policy_is_kept(void **state)
 {
-	const struct sched_param none = {0};
 	struct haste haste = {0};
 
 	(void)state;
-	assert_int_equal(sched_setscheduler(0, SCHED_BATCH, &none), 0);
-	haste_look(&haste, 10 * MS_NS);
-	haste.bytes = 100 * MIB;
-	haste_look(&haste, 20 * MS_NS);
+	set_policy(SCHED_BATCH);
+	assert_policy(&haste, 0, 10, SCHED_BATCH);
+	assert_policy(&haste, 100, 20, SCHED_BATCH);
 	assert_false(haste.patient);
-	haste_look(&haste, 40 * MS_NS);
-	assert_int_equal(sched_getscheduler(0), SCHED_BATCH);
-	/* Somebody takes back what we have set: so it is, until the next bulk.
-	 */
-	assert_int_equal(sched_setscheduler(0, SCHED_OTHER, &none), 0);
-	haste.bytes = 100 * MIB;
-	haste_look(&haste, 50 * MS_NS);
+	assert_policy(&haste, 0, 40, SCHED_BATCH);
+	set_policy(SCHED_OTHER);
+	assert_policy(&haste, 100, 50, SCHED_BATCH);
 	assert_true(haste.patient);
-	assert_int_equal(sched_setscheduler(0, SCHED_OTHER, &none), 0);
-	haste_look(&haste, 60 * MS_NS);
+	/* Somebody takes it back: so it is, until the next bulk. */
+	set_policy(SCHED_OTHER);
+	assert_policy(&haste, 0, 60, SCHED_OTHER);
 	assert_false(haste.patient);
-	haste.bytes = 100 * MIB;
-	haste_look(&haste, 70 * MS_NS);
-	assert_int_equal(sched_getscheduler(0), SCHED_BATCH);
-	assert_int_equal(sched_setscheduler(0, SCHED_OTHER, &none), 0);
+	assert_policy(&haste, 100, 70, SCHED_BATCH);
+	set_policy(SCHED_OTHER);
 }
 
 static int setup(void **state)
 {
-	const struct sched_param none = {0};
-
 	(void)state;
-	return sched_setscheduler(0, SCHED_OTHER, &none);
+	set_policy(SCHED_OTHER);
+	return 0;
 }
 
 int main(void)
