@@ -3,12 +3,16 @@
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/ethtool.h>
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include "cleanup.h"
 
 #define INTERFACES_MAX 4096
@@ -163,4 +167,32 @@ int interfaces_read(struct interfaces *ret_list)
 	if (status)
 		ret_list->count = 0;
 	return status;
+}
+
+/* Return: whether it answers: not all that are interfaces do. */
+static bool ask_card(int socket, const char *name, __u32 command, __u32 *flags)
+{
+	struct ethtool_value value = {.cmd = command, .data = *flags};
+	struct ifreq request = {.ifr_data = (void *)&value};
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	if (ioctl(socket, SIOCETHTOOL, &request))
+		return false;
+	*flags = value.data;
+	return true;
+}
+
+bool interface_forbid_lro(const char *name)
+{
+	AUTO_FD fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	__u32 flags = 0;
+
+	if (fd < 0 || !ask_card(fd, name, ETHTOOL_GFLAGS, &flags) ||
+	    !(flags & ETH_FLAG_LRO))
+		return true;
+	flags &= ~(__u32)ETH_FLAG_LRO;
+	/* A driver may take it and do otherwise. */
+	return ask_card(fd, name, ETHTOOL_SFLAGS, &flags) &&
+	       ask_card(fd, name, ETHTOOL_GFLAGS, &flags) &&
+	       !(flags & ETH_FLAG_LRO);
 }

@@ -38,4 +38,13 @@ void interfaces_done(struct interfaces *list);
 #define AUTO_INTERFACES                                                        \
 	__attribute__((cleanup(interfaces_done))) struct interfaces
 
+/**
+ * interface_forbid_lro() - turn large receive offload off: of packets that a
+ * card has merged so, nobody knows the sizes any more, and they cannot be
+ * forwarded. Where it forwards by itself the kernel does the same.
+ *
+ * Return: false: it stays on.
+ */
+bool interface_forbid_lro(const char *name);
+
 #endif

@@ -137,10 +137,12 @@ static bool is_too_old(int result)
 	return result == -EINVAL || result == -E2BIG;
 }
 
-/* Return: 1: it had to be attached, 0: it hangs there, -errno. */
+/* Return: 1: it had to be attached, 0: it hangs there, -ENOTSUP: the card would
+ * merge what cannot be spliced, -errno. */
 static int sync_way(const struct store *store, const struct way *way,
-		    int program, int index)
+		    int program, const struct interface *at)
 {
+	int index = at->index;
 	__u32 id = program_id(program), there = 0;
 	char name[PIN_NAME_SIZE];
 	AUTO_FD link = -1;
@@ -155,6 +157,8 @@ static int sync_way(const struct store *store, const struct way *way,
 		there = filtering_program(way, index);
 	if (there == id)
 		return 0;
+	if (!interface_forbid_lro(at->name))
+		return -ENOTSUP;
 	result = there ? -EINVAL : attach_link(store, way, program, index);
 	if (is_too_old(result))
 		result = attach_filter(way, program, index);
@@ -225,12 +229,13 @@ int splice_hook_sync(const struct store *store, int in, int out,
 		if (!at->ethernet)
 			continue;
 		/* First what keeps the stack silent. */
-		result = sync_way(store, &way_out, out, at->index);
+		result = sync_way(store, &way_out, out, at);
 		if (result >= 0) {
 			count += result;
-			result = sync_way(store, &way_in, in, at->index);
+			result = sync_way(store, &way_in, in, at);
 		}
-		if (result < 0 && result != -ENODEV)
+		/* What comes and goes by such a card is relayed. */
+		if (result < 0 && result != -ENODEV && result != -ENOTSUP)
 			return refuse(at, result, error);
 		count += result > 0;
 	}
