@@ -117,6 +117,36 @@ for family, target, bits in ((socket.AF_INET, "198.51.100.11", 32),
 	passes splice None
 }
 
+# unexpected - segments that the router has thrown away for their signatures.
+unexpected() {
+	lab_exec router nstat -asz TcpExtTCPMD5Unexpected |
+		awk '/MD5/ { print $2 }'
+}
+
+@test "a client that signs its segments (RFC 2385) is not answered" {
+	start
+	client <<-'END' >"$BATS_TEST_TMPDIR/missing"
+		c = socket.socket()
+		# struct tcp_md5sig of linux/tcp.h, and its option's number
+		router = struct.pack("=HH4s", socket.AF_INET, 0,
+		                     socket.inet_aton("192.0.2.1"))
+		word = struct.pack("=BBHi", 0, 0, 4, 0) + b"word".ljust(80, b"\0")
+		try:
+		    c.setsockopt(socket.IPPROTO_TCP, 14,
+		                 router.ljust(128, b"\0") + word)
+		except OSError as error:
+		    print(error)
+		    sys.exit()
+		c.setblocking(False)
+		equal(c.connect_ex(("192.0.2.1", 443)), errno.EINPROGRESS)
+		equal(flows(), [])
+	END
+	[[ ! -s $BATS_TEST_TMPDIR/missing ]] ||
+		skip "TCP_MD5SIG: $(<"$BATS_TEST_TMPDIR/missing")"
+	(($(unexpected) > 0))
+	[[ $(snictl stats --json | jq .accepted) == 0 ]]
+}
+
 @test "a target that is reached from another address of this host" {
 	start
 	lab_exec router ip address add 198.51.100.77/24 dev backend1
