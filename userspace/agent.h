@@ -100,6 +100,7 @@ struct thread {
  * @sockmap_memory: bytes that its flows may hold, where nothing is set.
  * @sockmap_given: bytes that they have been promised.
  * @splice, @splice_off: likewise; the latter also of what is not proved.
+ * @splice_claim:  as by claim_namespace(); -1: none.
  * @splices: IPv4 and IPv6 flows are spliced.
  * @exchange_count: of requests with a backend, those that would end with us.
  * @wake_main:     eventfd, written when the last flow of a drain has ended, or
@@ -118,6 +119,7 @@ struct agent {
 	atomic_uint_fast64_t sockmap_given;
 	struct splice *splice;
 	struct error splice_off;
+	int splice_claim;
 	bool splices[2];
 	unsigned thread_count;
 	struct thread *threads;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include "cleanup.h"
 #include "descriptors.h"
@@ -18,6 +19,7 @@ enum inherit_kind {
 	INHERIT_PIPE_OUT, /* the end to read from */
 	INHERIT_PIPE_IN,
 	INHERIT_CONTROL, /* that commands connect to */
+	INHERIT_CLAIM, /* the one datagram socket of AF_UNIX that has a name */
 	INHERIT_KINDS
 };
 
@@ -41,15 +43,27 @@ static struct inherit_list inherit_lists[INHERIT_KINDS];
 
 /* ---- look ---------------------------------------------------------------- */
 
+/* The others, to the log, are only connected. */
+static bool inherit_is_named(int fd)
+{
+	struct sockaddr_un address;
+	socklen_t size = sizeof(address);
+
+	return descriptors_option(fd, SO_TYPE) == SOCK_DGRAM &&
+	       !getsockname(fd, (struct sockaddr *)&address, &size) &&
+	       size > sizeof(address.sun_family);
+}
+
 static enum inherit_kind inherit_socket(int fd, uint64_t *ret_number)
 {
 	socklen_t size = sizeof(*ret_number);
 	int family = descriptors_option(fd, SO_DOMAIN);
 
-	if (family == AF_UNIX && descriptors_option(fd, SO_ACCEPTCONN) == 1) {
-		*ret_number = 0;
+	*ret_number = 0;
+	if (family == AF_UNIX && descriptors_option(fd, SO_ACCEPTCONN) == 1)
 		return INHERIT_CONTROL;
-	}
+	if (family == AF_UNIX && inherit_is_named(fd))
+		return INHERIT_CLAIM;
 	if ((family != AF_INET && family != AF_INET6) ||
 	    descriptors_option(fd, SO_TYPE) != SOCK_STREAM ||
 	    getsockopt(fd, SOL_SOCKET, SO_COOKIE, ret_number, &size))
@@ -221,11 +235,21 @@ bool inherit_pipe(uint64_t inode, int ret_fd[2])
 	return true;
 }
 
-int inherit_control(void)
+static int inherit_first(enum inherit_kind kind)
 {
-	const struct inherit_list *list = &inherit_lists[INHERIT_CONTROL];
+	const struct inherit_list *list = &inherit_lists[kind];
 
 	return list->count ? take_fd(&list->row[0].fd) : -1;
+}
+
+int inherit_control(void)
+{
+	return inherit_first(INHERIT_CONTROL);
+}
+
+int inherit_claim(void)
+{
+	return inherit_first(INHERIT_CLAIM);
 }
 
 /* The service manager may keep a listening socket open: it ends all the same.

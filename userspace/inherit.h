@@ -8,7 +8,7 @@
 #include "addr.h"
 
 /**
- * inherit_open() - find listening sockets, connections and pipes; close all
+ * inherit_open() - find sockets and pipes that the last worker had; close all
  * else but the standard streams and those that are @kept.
  *
  * To be called before anything is opened.
@@ -50,6 +50,9 @@ bool inherit_pipe(uint64_t inode, int ret_fd[2]);
 
 /** inherit_control() - the control socket, listening; -1: none. */
 int inherit_control(void);
+
+/** inherit_claim() - what claim_namespace() had given; -1: none. */
+int inherit_claim(void);
 
 /**
  * inherit_close() - close what nobody took.

@@ -15,6 +15,7 @@
 #include <sys/param.h>
 #include <sys/socket.h>
 #include "addr.h"
+#include "claim.h"
 #include "cleanup.h"
 #include "conntrack.h"
 #include "crash.h"
@@ -82,6 +83,7 @@ void join_open(struct agent *agent)
 	enum abi_datapath wanted = agent->datapath;
 	int result;
 
+	agent->splice_claim = -1;
 	if (wanted == ABI_DATAPATH_AUTO)
 		wanted = (enum abi_datapath)setting_get(&agent->store,
 							ABI_SET_DATAPATH);
@@ -94,6 +96,10 @@ void join_open(struct agent *agent)
 		return;
 	}
 	join_prove(agent, wanted);
+	/* Without it nothing more is spliced. */
+	if ((agent->splices[0] || agent->splices[1]) &&
+	    claim_namespace(&agent->splice_claim, error))
+		agent->splices[0] = agent->splices[1] = false;
 	if (!agent->splices[0] && !agent->splices[1] &&
 	    !splice_exists(&agent->store)) {
 		join_say_off(error);
@@ -101,9 +107,11 @@ void join_open(struct agent *agent)
 	}
 	result = splice_open(&agent->store, agent->thread_count, &agent->splice,
 			     error);
-	if (result)
+	if (result) {
+		cleanup_fd(&agent->splice_claim);
+		agent->splice_claim = -1;
 		join_say_off(error);
-	else if (*error->text)
+	} else if (*error->text)
 		log_say(LOG_LEVEL_WARNING, "the data path splice: %s",
 			error->text);
 	if (!result && agent->splice->guard)
@@ -116,6 +124,7 @@ void join_open(struct agent *agent)
 void join_close(struct agent *agent)
 {
 	splice_close(take_pointer(agent->splice));
+	cleanup_fd(&agent->splice_claim);
 }
 
 /* ---- arm ------------------------------------------------------------------

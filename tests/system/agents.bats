@@ -4,10 +4,11 @@
 
 # shellcheck disable=SC2154 # set by what is loaded
 load common
+load router
 load survival
 
 setup() {
-	lab_up
+	lab_up --backends 1
 	start_agent
 	other=$lab_path/run/other
 	other_bpffs=$lab_path/bpf/other
@@ -57,4 +58,74 @@ refused() {
 	agent_answers
 	SNICTL_BPFFS=$other_bpffs SNICTL_RUN_DIR=$other.run run -0 snictl status
 	assert_output --partial 'listening'
+}
+
+# other COMMAND... - of the second agent.
+other() {
+	SNICTL_BPFFS=$other_bpffs SNICTL_RUN_DIR=$other.run \
+		SNICTL_STATE=$other "$@"
+}
+
+@test "of two agents in a network namespace one splices" {
+	local first=$agent second
+	[[ $(path_of splice on) == true ]] || skip "the data path is off: $(path_of splice why)"
+	snictl listen del 443
+	other start_agent
+	second=$agent
+	[[ $(other path_of splice on) == false ]]
+	[[ $(other path_of splice why) == *"another snictld splices in this network namespace"* ]]
+	# Also with its next worker, and the other one's.
+	die
+	[[ $(other path_of splice on) == false ]]
+	agent=$first
+	die
+	[[ $(path_of splice on) == true ]]
+	# Until it has ended.
+	stop_agent
+	agent=$second
+	other die
+	[[ $(other path_of splice on) == true ]]
+}
+
+@test "an agent that may not splice any more keeps what it had spliced" {
+	local dead
+	[[ $(path_of splice on) == true ]] ||
+		skip "the data path is off: $(path_of splice why)"
+	start_peer backend1 one
+	routes <<<'route add a.test 198.51.100.11:443'
+	SNICTL=$build/snictl lab_start --log keeps.log client python3 -c '
+import os, sys
+sys.path.insert(0, os.environ["PYTHONPATH"])
+from peer import *
+c = spliced("192.0.2.1", "a.test", "one")
+print("idle", flush=True)
+sys.stdin = open("'"$lab_path"'/run/keeps.go")
+sys.stdin.readline()
+c.exchange(b"still here")
+print("passed", flush=True)
+c.expect_reset()
+print("killed", flush=True)
+'
+	mkfifo "$lab_path/run/keeps.go"
+	wait_until grep -qx idle "$lab_path/log/keeps.log"
+	dead=$(worker)
+	stop_agent KILL
+	wait_until nobody_is "$dead"
+	# Another one is the first now.
+	other start_agent
+	other snictl listen del 443
+	start_agent
+	[[ $(path_of splice on) == false ]]
+	[[ $(path_of splice why) == *"another snictld splices"* ]]
+	[[ $(snictl flow list --json | jq -r '.[].phase') == spliced ]]
+	echo >"$lab_path/run/keeps.go"
+	wait_until grep -qx passed "$lab_path/log/keeps.log"
+	client <<-'END'
+		c = connect("192.0.2.1").send(hello("a.test")).expect_backend("one")
+		(flow,) = flows(datapath="relay")
+		equal(flow["why"], "off")
+		c.fin().expect_fin()
+	END
+	snictl flow kill --name a.test
+	wait_until grep -qx killed "$lab_path/log/keeps.log"
 }

@@ -105,6 +105,11 @@ wait_until() {
 	[[ ! $output ]] || printf '%s\n' "$output"
 }
 
+# nobody_is PID - that process has ended.
+nobody_is() {
+	[[ ! -e /proc/$1 ]]
+}
+
 # wait_for_port HOST PORT - until somebody listens there.
 wait_for_port() {
 	wait_until listens "$1" "$2" || {
