@@ -34,6 +34,7 @@
 #define ABI_MAP_FLOW_HOT "flow_hot"
 #define ABI_MAP_FLOW_COLD "flow_cold"
 #define ABI_MAP_NAMES "flow_names"
+#define ABI_MAP_SOCKMAP_FLOWS "sockmap_flows"
 #define ABI_MAP_COUNTERS "counters"
 #define ABI_MAP_BANS "bans"
 #define ABI_MAP_ALLOWED "allowed"
@@ -49,8 +50,14 @@
 #define ABI_NAME_MAX 253
 /* Names up to this are in the record of their flow, longer ones in
  * "flow_names", which has room for one in every so many flows. */
-#define ABI_NAME_SHORT 56
+#define ABI_NAME_SHORT 37
 #define ABI_NAME_FLOWS 16
+/* Likewise "sockmap_flows", but never for less than so many: TCP's memory is
+ * given away long before on most machines. */
+#define ABI_SOCKMAP_FLOWS 16
+#define ABI_SOCKMAP_FLOWS_MIN 64
+/* More places than that have no number in the record of a flow. */
+#define ABI_PLACES_MAX 65535
 #define ABI_TARGETS_MAX 8
 #define ABI_TRUSTED_MAX 8
 #define ABI_LISTENERS_MAX 256
@@ -69,8 +76,10 @@
 #define ABI_BAN_SETS_MAX 31
 /* Worker threads of one agent, and so entries of the counters map. */
 #define ABI_THREADS_MAX 64
-/* Bytes kept of the ALPN protocol name that a flow's record shows. */
+/* The longest ALPN protocol name of a route, and what a flow's record keeps of
+ * those that a client offers: "h2,http/1.1". */
 #define ABI_ALPN_MAX 15
+#define ABI_ALPN_KEPT 11
 /* The longest chain of wildcard labels: 253 characters, 127 labels. */
 #define ABI_DEPTH_WORDS 2
 
@@ -357,7 +366,7 @@ struct abi_route_record {
 	__u8 reserved[5];
 };
 
-/* ---- flows: three arrays, memory-mapped --------------------------------- */
+/* ---- flows: three arrays, memory-mapped, and one for those in a sockmap -- */
 
 /**
  * enum abi_phase - where a flow is in its life. Written by the agent.
@@ -417,7 +426,8 @@ enum abi_why {
 	ABI_WHY_MTU,	 /* one side's packets are too large for the other */
 	ABI_WHY_ROUTE,	 /* to itself, a tunnel, IPsec, layer 3, by NAT */
 	ABI_WHY_PATH,	 /* a side would misjudge the way to the other */
-	ABI_WHY_MEMORY,	 /* the sockmap's share of TCP's memory is given away */
+	ABI_WHY_MEMORY,	 /* the sockmap's places, or its share of TCP's memory,
+			  * are given away */
 	ABI_WHY_COUNT
 };
 
@@ -435,69 +445,26 @@ enum abi_direction {
 	ABI_FROM_BACKEND
 };
 
-/* What the verdict has found out about a direction's two sockets. */
-enum abi_known {
-	ABI_KNOWN_BASE = 1,
-	ABI_KNOWN_NEXT = 2
-};
-
 /**
- * struct abi_flow_direction - the bytes of one direction; a cache line.
- * @bytes:      payload that the agent passed on to the other side; with
- *              @redirected that is all.
- * @packets:    segments received, where the data path knows them.
- * @last_ns:    of the last byte, or of the FIN behind it; written only when
- *              the coarse clock changed.
- *              By the agent, or by the verdict while the kernel has the flow.
- * @redirected: payload that the verdict sent to the other side's socket.
- * @passed:     payload that the verdict left to the agent.
- * @drained:    payload of @passed that the agent has sent on.
- * @base:       write_seq of the other side's socket when @redirected was 0.
- * @limit:      most bytes that may be redirected and not acknowledged; 0: the
- *              verdict redirects nothing.
- * @next:       sequence number of the first byte that was not judged.
- * @known:      enum abi_known.
- * @damaged:    a segment could not be judged right: the flow is to be reset.
- * @thread:     whose ring is told of bytes that are passed.
- * @broken:     the source has sent a RST: it follows the last byte.
- *
- * The verdict (bpf/sockmap.bpf.c) writes redirected, passed, base, next,
- * known and damaged, the agent the rest; it clears the verdict's own before
- * there is one.
+ * struct abi_flow_direction - what has passed in one direction.
+ * @bytes:   payload that was passed on to the other side, but for what struct
+ *           abi_sockmap_direction counts.
+ * @packets: segments received, where the data path knows them.
  */
 struct abi_flow_direction {
 	__u64 bytes;
 	__u64 packets;
-	__u64 last_ns;
-	__u64 redirected;
-	__u64 passed;
-	__u64 drained;
-	__u32 base;
-	__u32 limit;
-	__u32 next;
-	__u8 known;
-	__u8 damaged;
-	__u8 thread;
-	__u8 broken;
-};
-
-/** struct abi_flow_hot - written by whoever moves the bytes. */
-struct abi_flow_hot {
-	struct abi_flow_direction direction[2];
 };
 
 /**
- * struct abi_pair - what has to be known of a flow's sockets in a sockmap by
- * whoever takes them out (userspace/pair.h); by side.
- * @taken:   bytes that TCP had delivered, less those that were judged.
- * @sent:    bytes that TCP had taken, less those redirected and sent on there.
- * @granted: bytes of one direction that they may hold; 0: never prepared.
+ * struct abi_flow_hot - written by whoever moves the bytes: the agent, or the
+ * programs of the splice.
+ * @last_ns: of the last byte, or of a FIN behind it; written only when the
+ *           coarse clock changed.
  */
-struct abi_pair {
-	__u64 taken[2];
-	__u64 sent[2];
-	__u32 granted;
-	__u32 reserved;
+struct abi_flow_hot {
+	struct abi_flow_direction direction[2];
+	__u64 last_ns;
 };
 
 /* enum abi_exchange - flags, of a request. */
@@ -516,28 +483,34 @@ enum abi_exchange {
  * @phase:     enum abi_phase; ABI_PHASE_FREE: nothing else here counts.
  * @id:        never used twice.
  * @client_cookie, @backend_cookie: SO_COOKIE of the two sockets, 0: none.
+ * @accepted_ns: when, CLOCK_MONOTONIC.
+ * @hello_us, @connected_us: how long after that there was a hello, and a
+ *             connection to a target, microseconds, at most an hour; 0: none.
+ * @route:     the key of the route taken; kind 0: none.
  * @client:    where the client is (from the PROXY header where one counts).
  * @local:     what the client dialled (likewise).
  * @peer:      the other end of the accepted socket.
  * @source:    our end of the connection to the backend.
- * @accepted_ns, @hello_ns, @connected_ns: when, CLOCK_MONOTONIC.
- * @route:     the key of the route taken; kind 0: none.
- * @long_name: one more than its index in "flow_names"; 0: it has none.
- * @splice:    one more than its index in "splices", once it was ARMED; 0: it
- *             never was. The slot may be another flow's by now.
  * @before_sent, @before_taken: by direction, bytes that its sink was sent and
  *             that were taken from its source before the first one that is
  *             relayed: PROXY headers, heads of requests. From then on as many
  *             are sent as taken.
- * @pair:      of a flow that is in a sockmap, or was.
  * @pipe:      by direction, the inode of the pipe that last held its bytes;
  *             the kernel gives them 32 bits.
+ * @long_name: one more than its index in "flow_names"; 0: it has none.
+ * @sockmap:   likewise in "sockmap_flows", while it is in a sockmap, or may
+ *             get there.
+ * @splice:    one more than its index in "splices", once it was ARMED; 0: it
+ *             never was. The slot may be another flow's by now.
  * @http_status: of the response to a request, 0: none, or no HTTP.
  * @why:       enum abi_why, beside @datapath.
  * @exchange:  enum abi_exchange, for a worker that finds it in that phase.
+ * @broken:    by direction, as bits: its source has sent a RST, which follows
+ *             the last byte.
  * @route_offset, @route_apex: where in the server name the domain of a wildcard
  *             route begins, and whether it is a ".domain".
  * @name_length: of the server name; 0: none.
+ * @alpn:      what the client offers, with commas between; as much as fits.
  * @name:      all of it, up to ABI_NAME_SHORT; of a longer one without
  *             @long_name, since "flow_names" was full, the end.
  */
@@ -551,8 +524,8 @@ struct abi_flow_cold {
 	__u64 client_cookie;
 	__u64 backend_cookie;
 	__u64 accepted_ns;
-	__u64 hello_ns;
-	__u64 connected_ns;
+	__u32 hello_us;
+	__u32 connected_us;
 	struct abi_route_key route;
 	struct abi_endpoint client;
 	struct abi_endpoint local;
@@ -560,21 +533,22 @@ struct abi_flow_cold {
 	struct abi_endpoint source;
 	struct abi_endpoint backend;
 	__u32 listener_id;
-	__u32 long_name;
-	__u32 splice;
 	__u32 before_sent[2];
 	__u32 before_taken[2];
 	__u32 pipe[2];
-	struct abi_pair pair;
+	__u16 long_name;
+	__u16 sockmap;
+	__u16 splice;
 	__u16 http_status;
 	__u8 thread;
 	__u8 why;
 	__u8 exchange;
+	__u8 broken;
 	__u8 route_offset;
 	__u8 route_apex;
 	__u8 alpn_length;
 	__u8 name_length;
-	__u8 alpn[ABI_ALPN_MAX];
+	__u8 alpn[ABI_ALPN_KEPT];
 	__u8 name[ABI_NAME_SHORT];
 };
 
@@ -582,6 +556,63 @@ struct abi_flow_cold {
 struct abi_name {
 	__u8 text[ABI_NAME_MAX];
 	__u8 reserved[3];
+};
+
+/* What the verdict has found out about a direction's two sockets. */
+enum abi_known {
+	ABI_KNOWN_BASE = 1,
+	ABI_KNOWN_NEXT = 2
+};
+
+/**
+ * struct abi_sockmap_direction - the bytes of one direction of a flow that is
+ * in a sockmap.
+ * @redirected: payload that the verdict sent to the other side's socket.
+ * @passed:     payload that the verdict left to the agent.
+ * @drained:    payload of @passed that the agent has sent on.
+ * @last_ns:    of the last byte.
+ * @taken:      bytes that the source's TCP had delivered, less those that were
+ *              judged.
+ * @sent:       bytes that the source's TCP had taken from us, less those that
+ *              were redirected and sent on there.
+ * @base:       write_seq of the other side's socket when @redirected was 0.
+ * @limit:      most bytes that may be redirected and not acknowledged; 0: the
+ *              verdict redirects nothing.
+ * @next:       sequence number of the first byte that was not judged.
+ * @known:      enum abi_known.
+ * @damaged:    a segment could not be judged right: the flow is to be reset.
+ * @thread:     whose ring is told of bytes that are passed.
+ *
+ * The verdict (bpf/sockmap.bpf.c) writes redirected, passed, base, next, known
+ * and damaged, the agent the rest; both write last_ns. The agent clears the
+ * verdict's own before there is one. @taken and @sent are for whoever takes the
+ * sockets out (userspace/pair.h).
+ */
+struct abi_sockmap_direction {
+	__u64 redirected;
+	__u64 passed;
+	__u64 drained;
+	__u64 last_ns;
+	__u64 taken;
+	__u64 sent;
+	__u32 base;
+	__u32 limit;
+	__u32 next;
+	__u8 known;
+	__u8 damaged;
+	__u8 thread;
+	__u8 reserved;
+};
+
+/**
+ * struct abi_sockmap_flow - it is the flow's that has it as @sockmap.
+ * @flow:    index of that flow.
+ * @granted: bytes of one direction that it may hold; 0: it was not prepared.
+ */
+struct abi_sockmap_flow {
+	struct abi_sockmap_direction direction[2];
+	__u32 flow;
+	__u32 granted;
 };
 
 /* ---- splices: array, memory-mapped --------------------------------------- */
@@ -617,15 +648,13 @@ enum abi_splice_option {
  * struct abi_splice_way - how packets from one side are made the other's.
  * @source, @destination: addresses and ports that they get.
  * @interface: that they leave by.
- * @seq, @ack, @tsval, @tsecr: what is added to these fields.
- * @window_left, @window_right: shifts of the window, in this order.
+ * @seq, @tsval: what is added to these fields, and taken off the
+ *               acknowledgement and the echo of packets of the other way.
  * @next:      sequence number behind the last byte that has passed; this and
  *             all below in the sender's own numbers.
  * @acked:     the receiver's last acknowledgement.
  * @window:    the most that he has said to take.
  * @clock:     the latest timestamp that the receiver has, if there are any.
- * @fin:       the number of the FIN; if @fin_seen.
- * @fin_acked: it has been acknowledged: this way is done.
  *
  * The agent fills in the addresses and ports, the programs the rest.
  */
@@ -636,64 +665,96 @@ struct abi_splice_way {
 	__be16 destination_port_be;
 	__u32 interface;
 	__u32 seq;
-	__u32 ack;
 	__u32 tsval;
-	__u32 tsecr;
 	__u32 next;
 	__u32 acked;
 	__u32 window;
 	__u32 clock;
-	__u32 fin;
-	__u8 window_left;
-	__u8 window_right;
-	__u8 fin_seen;
-	__u8 fin_acked;
+};
+
+/**
+ * struct abi_splice_handshake - what is known of an ARMED one.
+ * @received: bytes that the agent has read from the client.
+ * @sent:     bytes that it sends to the backend, the splice begins behind.
+ * @iss:      of the agent's SYN to the backend.
+ * @echo:     the timestamp echo of the first SYN-ACK.
+ */
+struct abi_splice_handshake {
+	__u32 received;
+	__u32 sent;
+	__u32 iss;
+	__u32 echo;
+};
+
+/* Of a FIN, shifted by its enum abi_direction. */
+enum abi_splice_fin {
+	ABI_SPLICE_FIN_SEEN = 1,
+	ABI_SPLICE_FIN_ACKED = 4
+};
+#define ABI_SPLICE_FINS_SEEN (ABI_SPLICE_FIN_SEEN * 3)
+#define ABI_SPLICE_FINS_ACKED (ABI_SPLICE_FIN_ACKED * 3)
+
+/**
+ * struct abi_splice_passage - what is known of a SPLICED one; the flip clears
+ * it.
+ * @fin:        by enum abi_direction, the number of the FIN, once it was seen.
+ * @fins:       enum abi_splice_fin; both ways' in one word that is only added
+ *              to atomically, so that of two CPUs that each see the last ACK of
+ *              one way, one sees that both are done.
+ * @too_big_ms: when a side was last told that its packets are, or of another
+ *              ICMP error.
+ */
+struct abi_splice_passage {
+	__u32 fin[2];
+	__u32 fins;
+	__u32 too_big_ms;
+};
+
+/** struct abi_splice_shift - of the window, in this order. */
+struct abi_splice_shift {
+	__u8 left : 4;
+	__u8 right : 4;
 };
 
 /**
  * struct abi_splice - two connections joined packet by packet.
  * @state:      enum abi_splice_state; stepped by compare-and-swap.
  * @flow:       index of the flow.
+ * @handshake:  up to FLIPPING. @passage: from SPLICED on.
+ * @mss:        by the backend's SYN-ACK.
+ * @far_ms:     the round trip to a client that is far, which the backend is to
+ *              learn of by itself; else 0.
  * @thread:     of the agent, whose ring is told.
- * @received:   bytes that the agent has read from the client.
- * @sent:       bytes that it sends to the backend, the splice begins behind.
- * @iss:        of the agent's SYN to the backend.
  * @family:     AF_INET or AF_INET6.
  * @offered:    enum abi_splice_option: what the client has agreed to.
  * @answered:   likewise the backend, by its SYN-ACK.
- * @has_iss:    @iss is known.
- * @mss:        by the backend's SYN-ACK.
+ * @has_iss, @has_echo: @handshake has them.
+ * @cookie:     the backend answers with SYN cookies.
  * @why:        enum abi_why, of ABORTED.
  * @end:        enum abi_splice_end, of CLOSED.
- * @far_ms:     the round trip to a client that is far, which the backend is to
- *              learn of by itself; else 0.
- * @has_echo:   @echo is known: the timestamp echo of the first SYN-ACK.
- * @cookie:     the backend answers with SYN cookies.
- * @too_big_ms: when a side was last told that its packets are, or of another
- *              ICMP error.
- * @way:        by enum abi_direction.
+ * @shift, @way: by enum abi_direction.
  */
 struct abi_splice {
 	__u32 state;
 	__u32 flow;
-	__u32 thread;
-	__u32 received;
-	__u32 sent;
-	__u32 iss;
+	union {
+		struct abi_splice_handshake handshake;
+		struct abi_splice_passage passage;
+	};
 	__u16 mss;
+	__u16 far_ms;
+	__u8 thread;
 	__u8 family;
 	__u8 offered;
 	__u8 answered;
 	__u8 has_iss;
-	__u8 why;
-	__u8 end;
-	__u16 far_ms;
 	__u8 has_echo;
 	__u8 cookie;
+	__u8 why;
+	__u8 end;
+	__u8 reserved;
+	struct abi_splice_shift shift[2];
 	struct abi_splice_way way[2];
-	__u32 echo;
-	__u32 too_big_ms;
-	__u8 reserved[4];
 };
 
 /* ---- splice_tuples: array of buckets, memory-mapped -----------------------
@@ -721,8 +782,8 @@ struct abi_tuple {
 };
 
 #define ABI_BUCKET_ENTRIES 16
-/* So many splices share a bucket: two entries each fill three of eight. */
-#define ABI_BUCKET_SPLICES 3
+/* So many splices share a bucket: two entries each fill half of it. */
+#define ABI_BUCKET_SPLICES 4
 
 /** struct abi_bucket - a cache line of entries. */
 struct abi_bucket {
@@ -926,14 +987,15 @@ _Static_assert(sizeof(struct abi_route_key) == 24, "abi_route_key");
 _Static_assert(sizeof(struct abi_route) == 458, "abi_route");
 _Static_assert(sizeof(struct abi_routes) == 64, "abi_routes");
 _Static_assert(sizeof(struct abi_route_record) == 40, "abi_route_record");
-_Static_assert(sizeof(struct abi_flow_direction) == 64, "abi_flow_direction");
-_Static_assert(sizeof(struct abi_flow_hot) == 128, "abi_flow_hot");
-_Static_assert(sizeof(struct abi_flow_cold) == 336, "abi_flow_cold");
+_Static_assert(sizeof(struct abi_flow_direction) == 16, "abi_flow_direction");
+_Static_assert(sizeof(struct abi_flow_hot) == 40, "abi_flow_hot");
+_Static_assert(sizeof(struct abi_flow_cold) == 264, "abi_flow_cold");
 _Static_assert(sizeof(struct abi_name) == 256, "abi_name");
 _Static_assert(ABI_THREADS_MAX <= 256, "abi_flow_cold");
 _Static_assert(sizeof(struct abi_route_stats) == 64, "abi_route_stats");
-_Static_assert(sizeof(struct abi_splice_way) == 80, "abi_splice_way");
-_Static_assert(sizeof(struct abi_splice) == 208, "abi_splice");
+_Static_assert(sizeof(struct abi_sockmap_flow) == 136, "abi_sockmap_flow");
+_Static_assert(sizeof(struct abi_splice_way) == 64, "abi_splice_way");
+_Static_assert(sizeof(struct abi_splice) == 168, "abi_splice");
 _Static_assert(sizeof(struct abi_tuple) == 40, "abi_tuple");
 _Static_assert(sizeof(struct abi_bucket) == 64, "abi_bucket");
 _Static_assert(sizeof(struct abi_comes) == ABI_THREADS_MAX, "abi_comes");

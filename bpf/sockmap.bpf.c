@@ -67,14 +67,14 @@ struct {
 	__type(value, __u32);
 } cookies SEC(".maps");
 
-/* The agent's own map of flows. */
+/* The agent's own map, by slot. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct abi_flow_hot);
-} flow_hot SEC(".maps");
+	__type(value, struct abi_sockmap_flow);
+} sockmap_flows SEC(".maps");
 
 /* Both by index. The first has no program: a socket is a target before its
  * own segments, or the other side's, are judged. */
@@ -102,7 +102,7 @@ const volatile bool guarded = true;
 /* Indices that found their ring full: the agent looks at all flows then. */
 __u64 news_lost = 0;
 
-static void tell(const struct abi_flow_direction *direction, __u32 index)
+static void tell(const struct abi_sockmap_direction *direction, __u32 index)
 {
 	__u32 thread = direction->thread;
 	void *ring = bpf_map_lookup_elem(&rings, &thread);
@@ -121,7 +121,7 @@ static __u32 segments_waiting(struct sock *sk)
 	return psock ? BPF_CORE_READ(psock, ingress_skb.qlen) : 0;
 }
 
-static bool has_room(struct abi_flow_direction *direction,
+static bool has_room(struct abi_sockmap_direction *direction,
 		     struct tcp_sock *peer, __u32 length)
 {
 	struct sock *sk = (struct sock *)peer;
@@ -143,7 +143,7 @@ static bool has_room(struct abi_flow_direction *direction,
 }
 
 static bool redirect(struct __sk_buff *skb,
-		     struct abi_flow_direction *direction, __u32 target)
+		     struct abi_sockmap_direction *direction, __u32 target)
 {
 	struct bpf_sock *sock = bpf_map_lookup_elem(&targets, &target);
 	struct tcp_sock *peer;
@@ -164,7 +164,7 @@ static bool redirect(struct __sk_buff *skb,
  *
  * Return: false if that failed.
  */
-static bool trim(struct __sk_buff *skb, struct abi_flow_direction *direction)
+static bool trim(struct __sk_buff *skb, struct abi_sockmap_direction *direction)
 {
 	/* TCP_SKB_CB(skb)->seq is what the control block begins with. */
 	__u32 seq = skb->cb[0], end = seq + skb->len;
@@ -198,8 +198,8 @@ int sockmap_verdict(struct __sk_buff *skb)
 {
 	__u64 cookie = bpf_get_socket_cookie(skb), now, before;
 	__u32 *found = bpf_map_lookup_elem(&cookies, &cookie), index, slot;
-	struct abi_flow_hot *flow;
-	struct abi_flow_direction *direction;
+	struct abi_sockmap_flow *flow;
+	struct abi_sockmap_direction *direction;
 
 	/* A bare FIN. Redirected, it would end the other side's connection;
 	 * dropping it loses nothing: TCP has noted the end. */
@@ -209,7 +209,7 @@ int sockmap_verdict(struct __sk_buff *skb)
 		return SK_PASS;
 	index = *found;
 	slot = index / 2;
-	flow = bpf_map_lookup_elem(&flow_hot, &slot);
+	flow = bpf_map_lookup_elem(&sockmap_flows, &slot);
 	if (!flow)
 		return SK_PASS;
 	direction = &flow->direction[index & 1];

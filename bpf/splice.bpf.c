@@ -77,7 +77,8 @@ int splice_in(struct __sk_buff *skb)
 		if (syn) {
 			if (read_answer(skb, index, p.l4, length))
 				return TC_ACT_SHOT;
-		} else if (ack == splice->iss + 1 + splice->sent) {
+		} else if (ack ==
+			   splice->handshake.iss + 1 + splice->handshake.sent) {
 			tsval = (__u32)read_tsval(skb, p.l4, length, index);
 			flip(skb, index, ack, tsval);
 			state = *(volatile __u32 *)&splice->state;
@@ -147,7 +148,7 @@ int splice_out(struct __sk_buff *skb)
 	length = tcp->doff * 4;
 	if (tcp->syn) {
 		is_first = !splice->has_iss;
-		splice->iss = bpf_ntohl(tcp->seq);
+		splice->handshake.iss = bpf_ntohl(tcp->seq);
 		splice->has_iss = 1;
 		offer(skb, index, p.l4, length);
 		if (splice->far_ms && is_first)

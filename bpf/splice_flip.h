@@ -133,7 +133,7 @@ static __always_inline enum abi_why judge_bytes(struct abi_splice *splice,
 	    *(volatile __u32 *)&backend->rcv_nxt != read[1] ||
 	    client->out_of_order_queue.rb_node ||
 	    backend->out_of_order_queue.rb_node ||
-	    client->bytes_received != splice->received ||
+	    client->bytes_received != splice->handshake.received ||
 	    backend->bytes_received)
 		return ABI_WHY_EAGER;
 	if (client->write_seq != client->snd_una || backend->write_seq != ack)
@@ -170,15 +170,12 @@ static __always_inline void join_clocks(struct abi_splice *splice,
 	__u32 now = (__u32)(bpf_ktime_get_ns() / MS_NS);
 	__u32 to_backend = now + backend->tsoffset + 1;
 	__u32 to_client = now + client->tsoffset + 1;
-	__u32 up = to_backend - client->rx_opt.ts_recent;
-	__u32 down = to_client - tsval;
 
 	splice->way[ABI_FROM_CLIENT].clock = to_backend;
 	splice->way[ABI_FROM_BACKEND].clock = to_client;
-	splice->way[ABI_FROM_CLIENT].tsval = up;
-	splice->way[ABI_FROM_BACKEND].tsecr = -up;
-	splice->way[ABI_FROM_BACKEND].tsval = down;
-	splice->way[ABI_FROM_CLIENT].tsecr = -down;
+	splice->way[ABI_FROM_CLIENT].tsval =
+		to_backend - client->rx_opt.ts_recent;
+	splice->way[ABI_FROM_BACKEND].tsval = to_client - tsval;
 }
 
 static __always_inline void join(struct abi_splice *splice,
@@ -189,10 +186,9 @@ static __always_inline void join(struct abi_splice *splice,
 	struct abi_splice_way *up = &splice->way[ABI_FROM_CLIENT];
 	struct abi_splice_way *down = &splice->way[ABI_FROM_BACKEND];
 
+	splice->passage = (struct abi_splice_passage){};
 	up->seq = ack - client->copied_seq;
-	down->ack = -up->seq;
 	down->seq = client->write_seq - backend->copied_seq;
-	up->ack = -down->seq;
 	up->next = client->copied_seq;
 	up->acked = up->next;
 	down->next = backend->copied_seq;
@@ -201,10 +197,12 @@ static __always_inline void join(struct abi_splice *splice,
 	down->window = WINDOW_UNSCALED;
 	if (BPF_CORE_READ_BITFIELD(client, rx_opt.tstamp_ok))
 		join_clocks(splice, client, backend, tsval);
-	up->window_left = BPF_CORE_READ_BITFIELD(client, rx_opt.snd_wscale);
-	up->window_right = BPF_CORE_READ_BITFIELD(backend, rx_opt.rcv_wscale);
-	down->window_left = BPF_CORE_READ_BITFIELD(backend, rx_opt.snd_wscale);
-	down->window_right = BPF_CORE_READ_BITFIELD(client, rx_opt.rcv_wscale);
+	splice->shift[ABI_FROM_CLIENT] = (struct abi_splice_shift){
+		.left = BPF_CORE_READ_BITFIELD(client, rx_opt.snd_wscale),
+		.right = BPF_CORE_READ_BITFIELD(backend, rx_opt.rcv_wscale)};
+	splice->shift[ABI_FROM_BACKEND] = (struct abi_splice_shift){
+		.left = BPF_CORE_READ_BITFIELD(backend, rx_opt.snd_wscale),
+		.right = BPF_CORE_READ_BITFIELD(client, rx_opt.rcv_wscale)};
 }
 
 static __noinline int flip(struct __sk_buff *skb, __u32 index, __u32 ack,

@@ -38,9 +38,9 @@ static __always_inline void account(struct abi_splice *splice,
 		return;
 	if (__sync_val_compare_and_swap(&way->next, next, end) != next)
 		return;
-	__sync_fetch_and_add(&figures->redirected, end - next);
-	if (figures->last_ns != now)
-		figures->last_ns = now;
+	__sync_fetch_and_add(&figures->bytes, end - next);
+	if (hot->last_ns != now)
+		hot->last_ns = now;
 }
 
 /* The receiver knows best what has come through. @ack: in the numbers of the
@@ -50,22 +50,28 @@ static __always_inline void acknowledge(struct abi_splice *splice,
 {
 	struct abi_splice_way *way = &splice->way[to];
 	__u32 flow = splice->flow, next = way->next;
+	struct abi_splice_passage *passage = &splice->passage;
+	__u32 fins = *(volatile __u32 *)&passage->fins, fin;
 	struct abi_flow_hot *hot;
 
 	if ((__s32)(ack - way->acked) > 0)
 		way->acked = ack;
-	if (way->fin_seen && ack == way->fin + 1)
-		way->fin_acked = 1;
-	/* Bytes that were counted on no CPU, or came in disorder; not a FIN. */
-	if (way->fin_seen && (__s32)(ack - way->fin) > 0)
-		ack = way->fin;
+	if (fins & ABI_SPLICE_FIN_SEEN << to) {
+		fin = *(volatile __u32 *)&passage->fin[to];
+		if (ack == fin + 1)
+			__sync_fetch_and_or(&passage->fins,
+					    ABI_SPLICE_FIN_ACKED << to);
+		/* A FIN is none of the bytes below. */
+		if ((__s32)(ack - fin) > 0)
+			ack = fin;
+	}
+	/* Bytes that were counted on no CPU, or came in disorder. */
 	if ((__s32)(ack - next) <= 0 ||
 	    __sync_val_compare_and_swap(&way->next, next, ack) != next)
 		return;
 	hot = bpf_map_lookup_elem(&flow_hot, &flow);
 	if (hot)
-		__sync_fetch_and_add(&hot->direction[to].redirected,
-				     ack - next);
+		__sync_fetch_and_add(&hot->direction[to].bytes, ack - next);
 }
 
 static __always_inline void close_splice(struct abi_splice *splice, __u32 index,
@@ -80,9 +86,9 @@ static __always_inline void close_splice(struct abi_splice *splice, __u32 index,
 }
 
 static __always_inline __u32 unscale(__u16 window_be,
-				     const struct abi_splice_way *way)
+				     struct abi_splice_shift shift)
 {
-	return (__u32)bpf_ntohs(window_be) << (way->window_left & 15);
+	return (__u32)bpf_ntohs(window_be) << shift.left;
 }
 
 /*
@@ -109,17 +115,20 @@ static __always_inline bool watch(struct abi_splice *splice, __u32 index,
 {
 	struct abi_splice_way *way = &splice->way[from];
 	struct abi_splice_way *back = &splice->way[!from];
+	struct abi_splice_passage *passage = &splice->passage;
 	__u32 seq = bpf_ntohl(tcp->seq);
-	__u32 ack = bpf_ntohl(tcp->ack_seq) + way->ack;
-	__u32 window = unscale(tcp->window, way);
+	__u32 ack = bpf_ntohl(tcp->ack_seq) - back->seq;
+	__u32 window = unscale(tcp->window, splice->shift[from]);
 
 	if (!is_plausible(way, seq) || (tcp->ack && !is_plausible(back, ack)))
 		return false;
 	account(splice, from, seq, length);
-	if (tcp->fin && tcp->ack && !way->fin_acked) {
-		way->fin = seq + length;
-		if (!way->fin_seen) {
-			way->fin_seen = 1;
+	if (tcp->fin && tcp->ack &&
+	    !(passage->fins & ABI_SPLICE_FIN_ACKED << from)) {
+		passage->fin[from] = seq + length;
+		if (!(passage->fins & ABI_SPLICE_FIN_SEEN << from)) {
+			__sync_fetch_and_or(&passage->fins,
+					    ABI_SPLICE_FIN_SEEN << from);
 			tell(splice, index);
 		}
 	}
@@ -133,15 +142,16 @@ static __always_inline bool watch(struct abi_splice *splice, __u32 index,
 			     from == ABI_FROM_CLIENT
 				     ? ABI_SPLICE_END_RESET_BY_CLIENT
 				     : ABI_SPLICE_END_RESET_BY_BACKEND);
-	else if (splice->way[0].fin_acked && splice->way[1].fin_acked)
+	else if ((*(volatile __u32 *)&passage->fins & ABI_SPLICE_FINS_ACKED) ==
+		 ABI_SPLICE_FINS_ACKED)
 		close_splice(splice, index, ABI_SPLICE_END_CLOSED);
 	return true;
 }
 
 static __always_inline __u16 scale(__u16 window_be,
-				   const struct abi_splice_way *way)
+				   struct abi_splice_shift shift)
 {
-	__u32 window = unscale(window_be, way) >> (way->window_right & 15);
+	__u32 window = unscale(window_be, shift) >> shift.right;
 
 	return bpf_htons(window > 0xffff ? 0xffff : (__u16)window);
 }
@@ -193,13 +203,14 @@ static __always_inline __s64 rewrite_ip(struct __sk_buff *skb,
 }
 
 static __always_inline void translate_options(struct walk *walk,
-					      const struct abi_splice_way *way)
+					      const struct abi_splice_way *way,
+					      const struct abi_splice_way *back)
 {
 	__u32 *word = walk->header.word;
 
 	walk->tsval = way->tsval;
-	walk->tsecr = way->tsecr;
-	walk->ack = way->ack;
+	walk->tsecr = -back->tsval;
+	walk->ack = -back->seq;
 	if (walk->end == sizeof(struct tcphdr))
 		return;
 	if (walk->end == sizeof(struct tcphdr) + 12 &&
@@ -207,7 +218,7 @@ static __always_inline void translate_options(struct walk *walk,
 		walk->clock = bpf_ntohl(word[6]) + way->tsval;
 		word[6] = bpf_htonl(walk->clock);
 		if (word[7])
-			word[7] = bpf_htonl(bpf_ntohl(word[7]) + way->tsecr);
+			word[7] = bpf_htonl(bpf_ntohl(word[7]) - back->tsval);
 		return;
 	}
 	walk->task = WALK_TRANSLATE;
@@ -221,7 +232,7 @@ static __noinline int forward(struct __sk_buff *skb, __u32 index, __u32 from,
 	struct walk walk = {};
 	struct tcphdr *tcp = (void *)walk.header.byte;
 	__u32 old[TCP_HEADER_MAX / 4] = {}, length;
-	struct abi_splice_way *way;
+	struct abi_splice_way *way, *back;
 	bool known = false;
 	__s64 addresses;
 
@@ -229,6 +240,7 @@ static __noinline int forward(struct __sk_buff *skb, __u32 index, __u32 from,
 	    bpf_skb_load_bytes(skb, l4, tcp, sizeof(*tcp)))
 		return TC_ACT_SHOT;
 	way = &splice->way[from];
+	back = &splice->way[!from];
 	length = tcp->doff * 4;
 	if (length < sizeof(*tcp) || l4 + length > skb->len ||
 	    !walk_load(skb, l4, length, &walk))
@@ -241,10 +253,10 @@ static __noinline int forward(struct __sk_buff *skb, __u32 index, __u32 from,
 	tcp->dest = way->destination_port_be;
 	tcp->seq = bpf_htonl(bpf_ntohl(tcp->seq) + way->seq);
 	if (tcp->ack)
-		tcp->ack_seq = bpf_htonl(bpf_ntohl(tcp->ack_seq) + way->ack);
+		tcp->ack_seq = bpf_htonl(bpf_ntohl(tcp->ack_seq) - back->seq);
 	if (!tcp->syn)
-		tcp->window = scale(tcp->window, way);
-	translate_options(&walk, way);
+		tcp->window = scale(tcp->window, splice->shift[from]);
+	translate_options(&walk, way, back);
 	if (known && walk.clock && (__s32)(walk.clock - way->clock) > 0)
 		way->clock = walk.clock;
 

@@ -69,9 +69,9 @@ static __always_inline bool may_say(struct abi_splice *splice)
 {
 	__u32 now = (__u32)(bpf_ktime_get_coarse_ns() / MS_NS);
 
-	if (now - splice->too_big_ms < ERROR_REST_MS)
+	if (now - splice->passage.too_big_ms < ERROR_REST_MS)
 		return false;
-	splice->too_big_ms = now;
+	splice->passage.too_big_ms = now;
 	return true;
 }
 

@@ -48,11 +48,11 @@ static __noinline int read_answer(struct __sk_buff *skb, __u32 index, __u32 l4,
 	if (!splice->far_ms)
 		return 0;
 	if (!splice->has_echo) {
-		splice->echo = walk.tsecr;
+		splice->handshake.echo = walk.tsecr;
 		splice->has_echo = 1;
 		return 1;
 	}
-	splice->cookie = walk.tsecr != splice->echo;
+	splice->cookie = walk.tsecr != splice->handshake.echo;
 	if (splice->cookie)
 		return 0;
 	/* The stack knows only of its own, the next one. */

@@ -44,7 +44,7 @@ static void flow_texts(const struct flow_record *flow,
 	copy_printable(texts->name, (const __u8 *)flow->name.text,
 		       flow->name.length, ABI_NAME_MAX);
 	copy_printable(texts->alpn, cold->alpn, cold->alpn_length,
-		       ABI_ALPN_MAX);
+		       ABI_ALPN_KEPT);
 	flow_route_text(cold, &flow->name, texts->route);
 	addr_format_endpoint(&cold->client, texts->client);
 	texts->backend[0] = '\0';
@@ -77,13 +77,7 @@ static const char *why(const struct abi_flow_cold *cold)
 /* The last byte either way, or the accept. */
 static uint64_t last_ns(const struct flow_record *flow)
 {
-	uint64_t last = flow->cold.accepted_ns;
-
-	for (int i = ABI_FROM_CLIENT; i <= ABI_FROM_BACKEND; i++) {
-		if (flow->hot.direction[i].last_ns > last)
-			last = flow->hot.direction[i].last_ns;
-	}
-	return last;
+	return flow->hot.last_ns ? flow->hot.last_ns : flow->cold.accepted_ns;
 }
 
 /* ---- JSON -----------------------------------------------------------------
@@ -95,11 +89,11 @@ static json_t *text_or_null(const char *text)
 }
 
 /* Between two moments of the flow's life, milliseconds; null before. */
-static json_t *span_object(uint64_t from_ns, uint64_t to_ns)
+static json_t *span_object(uint32_t from_us, uint32_t to_us)
 {
-	if (!from_ns || !to_ns)
+	if (!to_us)
 		return json_null();
-	return json_real((double)(to_ns - from_ns) / 1e6);
+	return json_real((to_us - from_us) / 1e3);
 }
 
 static json_t *flow_object(const struct flow_record *flow,
@@ -128,8 +122,8 @@ static json_t *flow_object(const struct flow_record *flow,
 		(json_int_t)way[ABI_FROM_BACKEND].bytes, "packets_in",
 		(json_int_t)way[ABI_FROM_CLIENT].packets, "packets_out",
 		(json_int_t)way[ABI_FROM_BACKEND].packets, "hello_ms",
-		span_object(cold->accepted_ns, cold->hello_ns), "connect_ms",
-		span_object(cold->hello_ns, cold->connected_ns), "age_ms",
+		span_object(0, cold->hello_us), "connect_ms",
+		span_object(cold->hello_us, cold->connected_us), "age_ms",
 		(json_int_t)(output_age_ns(cold->accepted_ns) / 1000000),
 		"idle_ms",
 		(json_int_t)(output_age_ns(last_ns(flow)) / 1000000));
@@ -193,15 +187,10 @@ int flow_list_main(const struct invocation *call, struct error *error)
 
 static void show_way(const char *label, const struct abi_flow_direction *way)
 {
-	char bytes[OUTPUT_AMOUNT_SIZE], age[OUTPUT_AMOUNT_SIZE];
+	char bytes[OUTPUT_AMOUNT_SIZE];
 
-	output_bytes(way->bytes, bytes);
-	if (way->last_ns)
-		output_field(label, "%s (%llu), the last %s ago", bytes,
-			     (unsigned long long)way->bytes,
-			     output_ns(output_age_ns(way->last_ns), age));
-	else
-		output_field(label, "%s", bytes);
+	output_field(label, "%s (%llu)", output_bytes(way->bytes, bytes),
+		     (unsigned long long)way->bytes);
 }
 
 static void show_page(const struct flow_record *flow,
@@ -230,6 +219,8 @@ static void show_page(const struct flow_record *flow,
 		     cold->why ? ", " : "", cold->why ? why(cold) : "");
 	show_way("In", &flow->hot.direction[ABI_FROM_CLIENT]);
 	show_way("Out", &flow->hot.direction[ABI_FROM_BACKEND]);
+	output_field("Idle", "for %s",
+		     output_ns(output_age_ns(last_ns(flow)), age));
 }
 
 static int parse_id(const char *text, uint64_t *ret_id, struct error *error)

@@ -49,7 +49,7 @@ static int adopt_look(const struct flow *flow, enum flow_side side,
 		      struct adopted *ret_adopted)
 {
 	int fd = flow->end[side].fd;
-	struct adopted adopted = {.broken = flow->hot->direction[side].broken};
+	struct adopted adopted = {.broken = flow_is_broken(flow, side)};
 	enum stream_state before, state;
 	int result = stream_sent(fd, &adopted.sent, &before);
 
@@ -98,7 +98,7 @@ static bool adopt_direction(struct flow *flow, enum abi_direction direction,
 			    const struct adopted ends[2])
 {
 	const struct abi_flow_cold *cold = flow->cold;
-	struct abi_flow_direction *figures = &flow->hot->direction[direction];
+	__u64 *bytes = &flow->hot->direction[direction].bytes;
 	uint64_t sent = ends[!direction].sent - cold->before_sent[direction];
 	uint64_t taken = ends[direction].taken - cold->before_taken[direction];
 	bool whole = true;
@@ -111,9 +111,8 @@ static bool adopt_direction(struct flow *flow, enum abi_direction direction,
 				     sent - taken);
 	else if (sent != taken)
 		whole = adopt_pipe(flow, direction, taken - sent);
-	sent -= figures->redirected;
-	if (whole && sent > figures->bytes)
-		figures->bytes = sent;
+	if (whole && sent > *bytes)
+		*bytes = sent;
 	if (ends[!direction].shut)
 		flow->direction[direction] |= FLOW_ENDED | FLOW_SHUT;
 	return whole;

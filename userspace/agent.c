@@ -336,6 +336,32 @@ static void agent_share_descriptors(struct agent *agent)
 	agent->flow_limit = (unsigned)flows;
 }
 
+/* Places are taken by flows that go on. */
+static int agent_make_places(struct agent *agent)
+{
+	uint32_t names = store_name_count(&agent->store);
+	uint32_t sockmaps = store_sockmap_count(&agent->store);
+	AUTO_FREE bool *named = calloc(names, sizeof(*named));
+	AUTO_FREE bool *mapped = calloc(sockmaps, sizeof(*mapped));
+	int result;
+
+	if (!named || !mapped)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < agent->store.flow_capacity; i++) {
+		const struct abi_flow_cold *cold = &agent->store.cold[i];
+
+		if (cold->phase == ABI_PHASE_FREE)
+			continue;
+		if (cold->long_name && cold->long_name <= names)
+			named[cold->long_name - 1] = true;
+		if (cold->sockmap && cold->sockmap <= sockmaps)
+			mapped[cold->sockmap - 1] = true;
+	}
+	result = places_open(&agent->names, names, named);
+	return result ? result
+		      : places_open(&agent->sockmaps, sockmaps, mapped);
+}
+
 /* What the last agent left: where the sockets are gone, so are the flows; but
  * for those that had none any more. */
 static int agent_make_flows(struct agent *agent)
@@ -362,7 +388,7 @@ static int agent_make_flows(struct agent *agent)
 		flow->next = agent->free_flows;
 		agent->free_flows = flow;
 	}
-	return flow_names_open(agent);
+	return agent_make_places(agent);
 }
 
 int agent_start(struct agent *agent, struct error *error)
@@ -434,6 +460,7 @@ void agent_stop(struct agent *agent)
 	}
 	free(agent->threads);
 	free(agent->flows);
-	free(agent->free_names);
+	places_close(&agent->names);
+	places_close(&agent->sockmaps);
 	close(agent->wake_main);
 }

@@ -15,6 +15,7 @@
 #include "limit.h"
 #include "log.h"
 #include "pipes.h"
+#include "places.h"
 #include "route.h"
 #include "store.h"
 
@@ -91,8 +92,8 @@ struct thread {
  * @heart:         where each thread shows that it does not hang.
  * @flows:         array of store.meta->flow_capacity; beside hot and cold.
  * @free_flows:    a stack of free ones, under @free_lock.
- * @free_names:    numbers of free long names, @free_name_count of them, under
- *                 @free_lock.
+ * @names:         places for long names.
+ * @sockmaps:      places for flows in the sockmap.
  * @flow_count:    flows in being, over all threads.
  * @spliced_count: of them, those that go on without an agent.
  * @flow_limit:    as many as the descriptors allow, two each.
@@ -125,8 +126,8 @@ struct agent {
 	struct thread *threads;
 	struct flow *flows;
 	struct flow *free_flows;
-	uint32_t *free_names;
-	uint32_t free_name_count;
+	struct places names;
+	struct places sockmaps;
 	pthread_mutex_t free_lock;
 	atomic_uint flow_count;
 	atomic_uint spliced_count;

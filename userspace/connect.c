@@ -152,7 +152,7 @@ static void connect_established(struct flow *flow)
 		addr_from_sockaddr(&source, &ours);
 	cold = flow_record_begin(flow);
 	cold->source = ours;
-	cold->connected_ns = flow->thread->now_ns;
+	cold->connected_us = flow_age_us(flow);
 	cold->phase = ABI_PHASE_PREFACE;
 	flow_record_end(flow);
 	/* It is connected: how slowly it reads is its own affair, and no other
@@ -264,8 +264,10 @@ void connect_send(struct flow *flow)
 		return;
 	}
 	crash_point("preface-over");
-	flow->hot->direction[ABI_FROM_CLIENT].bytes = hello;
-	flow->hot->direction[ABI_FROM_CLIENT].last_ns = thread->now_ns;
+	/* The programs of the splice may have begun to count. */
+	__atomic_fetch_add(&flow->hot->direction[ABI_FROM_CLIENT].bytes, hello,
+			   __ATOMIC_RELAXED);
+	flow->hot->last_ns = thread->now_ns;
 	if (flow->is_http)
 		http_begin(flow);
 	else if (flow->splice)

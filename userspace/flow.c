@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/param.h>
 #include <sys/socket.h>
 #include "addr.h"
 #include "cleanup.h"
@@ -23,6 +24,8 @@
 /* How often a flow is looked at in the time that it may be idle: it is ended
  * by an eighth of that late at most. */
 #define FLOW_IDLE_LOOKS 8
+/* Of what a record tells of the beginning of its flow: an hour. */
+#define FLOW_AGE_MAX_US 3600000000U
 /* There is no event for the end of the kernel's own work on a flow. */
 #define FLOW_RETURN_NS 1000000ULL
 
@@ -90,6 +93,14 @@ void flow_outcome(struct flow *flow, enum abi_outcome outcome)
 
 	cold->outcome = (__u8)outcome;
 	flow_record_end(flow);
+}
+
+uint32_t flow_age_us(const struct flow *flow)
+{
+	uint64_t age_us =
+		(flow->thread->now_ns - flow->cold->accepted_ns) / 1000;
+
+	return (uint32_t)MIN(MAX(age_us, 1), FLOW_AGE_MAX_US);
 }
 
 void flow_hold(const struct flow *flow)
@@ -442,10 +453,13 @@ static void flow_account(struct flow *flow, const char *how)
 	struct thread *thread = flow->thread;
 	const struct abi_flow_cold *cold = flow->cold;
 	const struct store *store = &thread->agent->store;
-	uint64_t bytes[2] = {flow_bytes(&flow->hot->direction[0]),
-			     flow_bytes(&flow->hot->direction[1])};
+	struct abi_flow_hot figures;
+	uint64_t bytes[2];
 	enum abi_log form = (enum abi_log)setting_get(store, ABI_SET_LOG);
 
+	flow_figures(store, cold, flow->hot, &figures);
+	bytes[0] = figures.direction[0].bytes;
+	bytes[1] = figures.direction[1].bytes;
 	thread->counters->outcome[cold->outcome]++;
 	if (cold->outcome == ABI_OUTCOME_LIMITED)
 		thread->counters->limited[flow->limit]++;
@@ -458,7 +472,7 @@ static void flow_account(struct flow *flow, const char *how)
 		struct log_flow line = {
 			.cold = cold,
 			.name = &name,
-			.hot = flow->hot,
+			.figures = &figures,
 			.end = how,
 			.error = flow->error,
 			.listener = flow->listening->text,
@@ -476,7 +490,7 @@ void flow_end(struct flow *flow, const char *how)
 	struct abi_flow_cold *cold;
 
 	/* Only a line of the log tells them of a flow that has ended. */
-	if (flow->cold->connected_ns &&
+	if (flow->cold->connected_us &&
 	    setting_get(&thread->agent->store, ABI_SET_LOG) != ABI_LOG_OFF)
 		flow_count_packets(flow);
 	join_leave(flow);
@@ -559,17 +573,16 @@ uint64_t flow_deadline_ns(const struct flow *flow)
  * has to stay in order. */
 static void flow_expire_idle(struct flow *flow, const char *how)
 {
-	const struct abi_flow_direction *way = flow->hot->direction;
+	const struct abi_flow_cold *cold = flow->cold;
 	struct thread *thread = flow->thread;
-	uint64_t last_ns = flow->cold->connected_ns;
+	struct abi_flow_hot figures;
+	uint64_t last_ns;
 
 	join_recheck(flow);
-	if (flow->cold->phase == ABI_PHASE_FREE)
+	if (cold->phase == ABI_PHASE_FREE)
 		return;
-	for (unsigned i = 0; i < 2; i++) {
-		if (way[i].last_ns > last_ns)
-			last_ns = way[i].last_ns;
-	}
+	flow_figures(&thread->agent->store, cold, flow->hot, &figures);
+	last_ns = MAX(figures.last_ns, flow_after_ns(cold, cold->connected_us));
 	/* BPF's clock may be ahead of this turn's. */
 	if (last_ns + flow_wait_ns(flow) > thread->now_ns)
 		deadline_set(&thread->deadlines, flow,

@@ -228,6 +228,12 @@ void flow_phase(struct flow *flow, enum abi_phase phase);
 /** flow_outcome() - note how the connection ends or was refused. */
 void flow_outcome(struct flow *flow, enum abi_outcome outcome);
 
+/** flow_is_broken() - that side has sent a RST, which follows its last byte. */
+static inline bool flow_is_broken(const struct flow *flow, unsigned side)
+{
+	return flow->cold->broken & 1U << side;
+}
+
 /** flow_record_begin() - the record is about to change: readers wait. */
 static inline struct abi_flow_cold *flow_record_begin(struct flow *flow)
 {
@@ -245,6 +251,9 @@ static inline void flow_record_end(struct flow *flow)
 			 __ATOMIC_RELEASE);
 }
 
+/** flow_age_us() - since its accept, as records have it: from 1 to an hour. */
+uint32_t flow_age_us(const struct flow *flow);
+
 /**
  * flow_admit() - hold the flow's client, once its address is known, against
  * bans and limits, and count it at its source.
@@ -257,9 +266,6 @@ bool flow_admit(struct flow *flow);
  * its hello was answered long ago.
  */
 void flow_count_again(struct flow *flow);
-
-/** flow_names_open() - which long names are whose; behind the records. */
-int flow_names_open(struct agent *agent);
 
 /** flow_keep_name() - in the record, or where it has more room (flow_name.c).
  */

@@ -14,20 +14,42 @@
 #define ELLIPSIS "..."
 #define ELLIPSIS_LENGTH (sizeof(ELLIPSIS) - 1)
 
-/* The hot half has another writer and no counter: each field for itself. */
-static void read_hot(const struct abi_flow_hot *hot, struct abi_flow_hot *copy)
+static uint64_t load(const __u64 *figure)
 {
-	memset(copy, 0, sizeof(*copy));
-	for (int i = ABI_FROM_CLIENT; i <= ABI_FROM_BACKEND; i++) {
-		const struct abi_flow_direction *from = &hot->direction[i];
-		struct abi_flow_direction *to = &copy->direction[i];
+	return __atomic_load_n(figure, __ATOMIC_RELAXED);
+}
 
-		to->bytes = flow_bytes(from);
-		to->redirected =
-			__atomic_load_n(&from->redirected, __ATOMIC_RELAXED);
-		to->packets = __atomic_load_n(&from->packets, __ATOMIC_RELAXED);
-		to->last_ns = __atomic_load_n(&from->last_ns, __ATOMIC_RELAXED);
+/* What the sockmap has of a flow; NULL: nothing. */
+static const struct abi_sockmap_flow *
+find_sockmap(const struct store *store, const struct abi_flow_cold *cold)
+{
+	uint32_t index = cold->sockmap - 1U;
+
+	return index < store_sockmap_count(store) ? &store->sockmap_flows[index]
+						  : NULL;
+}
+
+/* They have other writers and no counter: each field for itself. */
+void flow_figures(const struct store *store, const struct abi_flow_cold *cold,
+		  const struct abi_flow_hot *hot,
+		  struct abi_flow_hot *ret_figures)
+{
+	const struct abi_sockmap_flow *sockmap = find_sockmap(store, cold);
+	struct abi_flow_hot all = {.last_ns = load(&hot->last_ns)};
+
+	for (unsigned i = 0; i < 2; i++) {
+		all.direction[i].bytes = load(&hot->direction[i].bytes);
+		all.direction[i].packets = load(&hot->direction[i].packets);
 	}
+	for (unsigned i = 0; sockmap && i < 2; i++) {
+		const struct abi_sockmap_direction *direction =
+			&sockmap->direction[i];
+
+		all.direction[i].bytes += load(&direction->redirected) +
+					  load(&direction->drained);
+		all.last_ns = MAX(all.last_ns, load(&direction->last_ns));
+	}
+	*ret_figures = all;
 }
 
 void flow_name(const struct store *store, const struct abi_flow_cold *cold,
@@ -59,7 +81,7 @@ static bool read_once(const struct store *store, uint32_t index,
 	if (before & 1)
 		return false;
 	memcpy(&record->cold, cold, sizeof(*cold));
-	read_hot(&store->hot[index], &record->hot);
+	flow_figures(store, &record->cold, &store->hot[index], &record->hot);
 	flow_name(store, &record->cold, &record->name);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return __atomic_load_n(&cold->sequence, __ATOMIC_RELAXED) == before;
@@ -109,7 +131,7 @@ static void route_domain(const struct abi_flow_cold *cold,
 			 const struct name *name, struct name *ret_domain)
 {
 	size_t length = cold->name_length - cold->route_offset;
-	bool is_cut = name->length < cold->name_length;
+	bool is_cut = name->length != cold->name_length;
 
 	if (is_cut && length > ABI_NAME_SHORT)
 		length = name->length;

@@ -7,16 +7,24 @@
 #include "name.h"
 #include "store.h"
 
-/** flow_bytes() - all bytes of a direction, whoever moved them. */
-static inline uint64_t flow_bytes(const struct abi_flow_direction *direction)
+/**
+ * flow_figures() - all that has passed, whoever moved it.
+ * @cold: of this flow, or a copy. @hot: may be written to meanwhile.
+ */
+void flow_figures(const struct store *store, const struct abi_flow_cold *cold,
+		  const struct abi_flow_hot *hot,
+		  struct abi_flow_hot *ret_figures);
+
+/** flow_after_ns() - a time that a record has as what is behind its accept. */
+static inline uint64_t flow_after_ns(const struct abi_flow_cold *cold,
+				     uint32_t after_us)
 {
-	return direction->bytes +
-	       __atomic_load_n(&direction->redirected, __ATOMIC_RELAXED);
+	return after_us ? cold->accepted_ns + after_us * 1000ULL : 0;
 }
 
 /**
  * struct flow_record - one flow at one moment.
- * @hot:  direction[].bytes are all bytes.
+ * @hot:  as by flow_figures().
  * @name: as by flow_name().
  */
 struct flow_record {

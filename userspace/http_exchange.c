@@ -41,10 +41,8 @@ static enum exchange_status exchange_bad_gateway(struct flow *flow)
 static void exchange_count(struct flow *flow, enum abi_direction direction,
 			   size_t bytes)
 {
-	struct abi_flow_direction *figures = &flow->hot->direction[direction];
-
-	figures->bytes += bytes;
-	figures->last_ns = flow->thread->now_ns;
+	flow->hot->direction[direction].bytes += bytes;
+	flow->hot->last_ns = flow->thread->now_ns;
 }
 
 /* A sink took less than it was given: it says when there is room. */

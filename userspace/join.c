@@ -208,7 +208,7 @@ static int join_options(const struct flow *flow, int fd,
 		slot->offered |= ABI_SPLICE_SACK;
 	if (info.tcpi_options & TCPI_OPT_ECN)
 		slot->offered |= ABI_SPLICE_ECN;
-	slot->received = (__u32)info.tcpi_bytes_received;
+	slot->handshake.received = (__u32)info.tcpi_bytes_received;
 	if (info.tcpi_rtt > ABI_SPLICE_NEAR_US)
 		slot->far_ms = (__u16)MIN(info.tcpi_rtt / 1000 + 1, UINT16_MAX);
 	return setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &mss, sizeof(mss))
@@ -245,7 +245,7 @@ static void join_record(struct flow *flow, uint32_t slot,
 {
 	struct abi_flow_cold *cold = flow_record_begin(flow);
 
-	cold->splice = slot + 1;
+	cold->splice = (__u16)(slot + 1);
 	cold->source = *source;
 	flow_record_end(flow);
 }
@@ -258,9 +258,9 @@ static void join_slot(struct flow *flow, struct abi_splice *slot,
 	const struct opening *opening = flow->opening;
 
 	slot->flow = (__u32)(flow - flow->thread->agent->flows);
-	slot->thread = flow->thread->index;
-	slot->sent = (__u32)(opening->header_length + opening->length -
-			     opening->skip);
+	slot->thread = (__u8)flow->thread->index;
+	slot->handshake.sent = (__u32)(opening->header_length +
+				       opening->length - opening->skip);
 	slot->family = target->family;
 	splice_way(&slot->way[ABI_FROM_CLIENT], source, target);
 	splice_way(&slot->way[ABI_FROM_BACKEND], local, &flow->cold->peer);
@@ -455,7 +455,7 @@ static void join_look(struct flow *flow)
 	else if (end)
 		flow_reset(flow, end);
 	else if (flow->deadline == DEADLINE_IDLE &&
-		 (slot->way[0].fin_seen || slot->way[1].fin_seen))
+		 slot->passage.fins & ABI_SPLICE_FINS_SEEN)
 		deadline_set(&thread->deadlines, flow, DEADLINE_HALF_CLOSE,
 			     thread->now_ns);
 }
@@ -595,7 +595,7 @@ static void join_adopt_one(struct agent *agent, uint32_t index)
 	end = join_close_silently(flow);
 	flow->splice = slot + 1;
 	flow->datapath = ABI_DATAPATH_SPLICE;
-	agent->splice->slots[slot].thread = thread->index;
+	agent->splice->slots[slot].thread = (__u8)thread->index;
 	cold = flow_record_begin(flow);
 	cold->phase = ABI_PHASE_SPLICED;
 	cold->datapath = ABI_DATAPATH_SPLICE;

@@ -124,8 +124,11 @@ static void log_words(const struct log_flow *flow, struct log_words *words)
 		 flow->name->length);
 	log_copy(words->alpn, cold->alpn, cold->alpn_length);
 	flow_route_text(cold, flow->name, words->route);
-	words->hello_ms = log_ms(cold->accepted_ns, cold->hello_ns);
-	words->connect_ms = log_ms(cold->hello_ns, cold->connected_ns);
+	words->hello_ms = cold->hello_us / 1e3;
+	words->connect_ms =
+		cold->connected_us > cold->hello_us
+			? (cold->connected_us - cold->hello_us) / 1e3
+			: 0;
 	words->life_ms = log_ms(cold->accepted_ns, flow->now_ns);
 }
 
@@ -133,7 +136,7 @@ static size_t log_text(const struct log_flow *flow,
 		       const struct log_words *words, char *line, size_t size)
 {
 	const struct abi_flow_cold *cold = flow->cold;
-	const struct abi_flow_direction *way = flow->hot->direction;
+	const struct abi_flow_direction *way = flow->figures->direction;
 	char http[8] = "-";
 	int length;
 
@@ -151,8 +154,8 @@ static size_t log_text(const struct log_flow *flow,
 		http, *words->route ? words->route : "-",
 		*words->target ? words->target : "-", words_proxy[cold->proxy],
 		cold->datapath ? words_datapath[cold->datapath] : "-",
-		(unsigned long long)flow_bytes(&way[0]),
-		(unsigned long long)flow_bytes(&way[1]), way[0].packets,
+		(unsigned long long)way[0].bytes,
+		(unsigned long long)way[1].bytes, way[0].packets,
 		way[1].packets, words->hello_ms, words->connect_ms,
 		words->life_ms, flow->end, flow->error ? " error=\"" : "",
 		flow->error ? strerror(flow->error) : "",
@@ -165,7 +168,7 @@ static size_t log_json(const struct log_flow *flow,
 		       const struct log_words *words, char *line, size_t size)
 {
 	const struct abi_flow_cold *cold = flow->cold;
-	const struct abi_flow_direction *way = flow->hot->direction;
+	const struct abi_flow_direction *way = flow->figures->direction;
 	size_t length;
 	json_t *object = json_pack(
 		"{sI ss ss ss ss* ss* ss so* ss* ss* ss ss* sI sI sI sI sf sf sf "
@@ -180,8 +183,8 @@ static size_t log_json(const struct log_flow *flow,
 		*words->target ? words->target : NULL, "proxy",
 		words_proxy[cold->proxy], "datapath",
 		cold->datapath ? words_datapath[cold->datapath] : NULL,
-		"bytes_in", (json_int_t)flow_bytes(&way[0]), "bytes_out",
-		(json_int_t)flow_bytes(&way[1]), "packets_in",
+		"bytes_in", (json_int_t)way[0].bytes, "bytes_out",
+		(json_int_t)way[1].bytes, "packets_in",
 		(json_int_t)way[0].packets, "packets_out",
 		(json_int_t)way[1].packets, "hello_ms", words->hello_ms,
 		"connect_ms", words->connect_ms, "life_ms", words->life_ms,

@@ -26,6 +26,7 @@ struct name;
 
 /**
  * struct log_flow - what is said of a finished flow besides its record.
+ * @figures: as by flow_figures().
  * @end:     how it ended, a word.
  * @error:   positive errno of the last failed connect, 0: none.
  * @listener: as the listener is written, "443".
@@ -33,7 +34,7 @@ struct name;
 struct log_flow {
 	const struct abi_flow_cold *cold;
 	const struct name *name;
-	const struct abi_flow_hot *hot;
+	const struct abi_flow_hot *figures;
 	const char *end;
 	int error;
 	const char *listener;

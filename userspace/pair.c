@@ -56,8 +56,8 @@ static int pair_sent(const struct pair *pair, unsigned side, uint64_t *ret_sent)
 
 static uint64_t pair_judged(const struct pair *pair, unsigned from)
 {
-	const struct abi_flow_direction *direction =
-		&pair->hot->direction[from];
+	const struct abi_sockmap_direction *direction =
+		&pair->record->direction[from];
 
 	return pair_load(&direction->redirected) +
 	       pair_load(&direction->passed);
@@ -137,7 +137,6 @@ int pair_is_ready(struct pair *pair)
 
 static int pair_measure(struct pair *pair, unsigned side)
 {
-	const struct abi_flow_hot *hot = pair->hot;
 	uint64_t received, sent;
 	int result = pair_received(pair, side, &received);
 
@@ -146,7 +145,7 @@ static int pair_measure(struct pair *pair, unsigned side)
 	if (result)
 		return result;
 	pair->taken[side] = received - pair_judged(pair, side);
-	pair->written[side] = sent - hot->direction[!side].redirected;
+	pair->written[side] = sent - pair->record->direction[!side].redirected;
 	return 0;
 }
 
@@ -196,8 +195,8 @@ static int pair_kick(struct pair *pair, unsigned side)
 static void pair_allow(struct pair *pair, uint32_t limit, unsigned thread)
 {
 	for (unsigned from = 0; from < 2; from++) {
-		struct abi_flow_direction *direction =
-			&pair->hot->direction[from];
+		struct abi_sockmap_direction *direction =
+			&pair->record->direction[from];
 
 		direction->known = 0;
 		direction->damaged = 0;
@@ -208,10 +207,12 @@ static void pair_allow(struct pair *pair, uint32_t limit, unsigned thread)
 
 static void pair_note(const struct pair *pair)
 {
-	for (unsigned side = 0; pair->record && side < 2; side++) {
-		pair->record->taken[side] = pair->taken[side];
-		pair->record->sent[side] = pair->written[side] -
-					   pair->hot->direction[!side].drained;
+	struct abi_sockmap_direction *direction = pair->record->direction;
+
+	for (unsigned side = 0; side < 2; side++) {
+		direction[side].taken = pair->taken[side];
+		direction[side].sent =
+			pair->written[side] - direction[!side].drained;
 	}
 }
 
@@ -279,7 +280,7 @@ int pair_stop(struct pair *pair)
 	int result = 0;
 
 	for (unsigned from = 0; from < 2; from++) {
-		__atomic_store_n(&pair->hot->direction[from].limit, 0,
+		__atomic_store_n(&pair->record->direction[from].limit, 0,
 				 __ATOMIC_SEQ_CST);
 		if (pair->held[from])
 			pair_let_go(pair, from);
@@ -300,14 +301,14 @@ bool pair_is_written(const struct pair *pair, unsigned from)
 	if (stream_sent(pair->fd[!from], &sent, &state) ||
 	    state == STREAM_CLOSED)
 		return true;
-	sent -= pair_load(&pair->hot->direction[from].redirected);
+	sent -= pair_load(&pair->record->direction[from].redirected);
 	return (int64_t)(sent - pair->written[!from]) >= 0;
 }
 
 bool pair_is_drained(const struct pair *pair, unsigned from)
 {
-	const struct abi_flow_direction *direction =
-		&pair->hot->direction[from];
+	const struct abi_sockmap_direction *direction =
+		&pair->record->direction[from];
 
 	return pair_load(&direction->passed) == direction->drained;
 }
@@ -336,7 +337,8 @@ static bool pair_consume(const struct pair *pair, unsigned from, void *buffer,
 static ssize_t pair_drain(struct pair *pair, unsigned from,
 			  const struct pair_turn *turn)
 {
-	struct abi_flow_direction *direction = &pair->hot->direction[from];
+	struct abi_sockmap_direction *direction =
+		&pair->record->direction[from];
 	uint64_t left = pair_load(&direction->passed) - direction->drained;
 	ssize_t seen, sent;
 
@@ -366,7 +368,6 @@ static ssize_t pair_drain(struct pair *pair, unsigned from,
 	__atomic_store_n(&direction->drained,
 			 direction->drained + (uint64_t)sent, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	direction->bytes += (uint64_t)sent;
 	direction->last_ns = turn->now_ns;
 	return sent;
 }
@@ -468,7 +469,7 @@ int pair_part(struct pair *pair, const struct pair_turn *turn)
 void pair_forget(struct pair *pair)
 {
 	for (unsigned side = 0; side < 2; side++) {
-		pair->hot->direction[side].limit = 0;
+		pair->record->direction[side].limit = 0;
 		pair->joined[side] = false;
 	}
 	pair_untarget(pair);
@@ -492,8 +493,8 @@ static bool pair_is_in(int map, uint32_t index, uint64_t cookie)
 static int pair_missing(const struct pair *pair, unsigned from,
 			uint64_t *ret_missing)
 {
-	const struct abi_flow_direction *direction =
-		&pair->hot->direction[from];
+	const struct abi_sockmap_direction *direction =
+		&pair->record->direction[from];
 	uint64_t passed = pair_load(&direction->passed);
 	size_t left = passed - direction->drained;
 	AUTO_FREE uint8_t *buffer = malloc(left + 1);
@@ -515,7 +516,8 @@ static int pair_recover_sent(const struct pair *pair, unsigned from,
 			     uint64_t sent)
 {
 	static const struct timespec pause = {.tv_nsec = PAIR_LOOK_NS};
-	struct abi_flow_direction *direction = &pair->hot->direction[from];
+	struct abi_sockmap_direction *direction =
+		&pair->record->direction[from];
 	uint64_t missing = 0;
 	AUTO_FREE uint8_t *buffer = malloc(sent);
 	int result = buffer ? -EAGAIN : -ENOMEM;
@@ -531,7 +533,6 @@ static int pair_recover_sent(const struct pair *pair, unsigned from,
 		return result == -EAGAIN ? -EBADMSG : result;
 	if (!pair_consume(pair, from, buffer, sent - missing))
 		return -EBADMSG;
-	direction->bytes += sent;
 	direction->drained += sent;
 	return 0;
 }
@@ -543,9 +544,9 @@ static int pair_recover_sent(const struct pair *pair, unsigned from,
  */
 static int pair_recover_direction(struct pair *pair, unsigned from)
 {
-	const struct abi_flow_direction *direction =
-		&pair->hot->direction[from];
-	uint64_t base = pair->record->sent[!from], sent;
+	const struct abi_sockmap_direction *direction =
+		&pair->record->direction[from];
+	uint64_t base = pair->record->direction[!from].sent, sent;
 	int result = pair_sent(pair, !from, &sent);
 
 	if (result)
@@ -553,7 +554,7 @@ static int pair_recover_direction(struct pair *pair, unsigned from)
 	sent -= base + pair_load(&direction->redirected) + direction->drained;
 	if ((int64_t)sent > 0)
 		result = pair_recover_sent(pair, from, sent);
-	pair->taken[from] = pair->record->taken[from];
+	pair->taken[from] = direction->taken;
 	pair->written[!from] = base + direction->drained;
 	return result;
 }

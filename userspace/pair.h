@@ -3,7 +3,7 @@
  * Two connected sockets that a sockmap joins, and how they come out again
  * with nothing lost, doubled or out of order.
  *
- * For each direction, with what struct abi_flow_direction counts:
+ * For each direction, with what struct abi_sockmap_direction counts:
  *
  * ALL_JUDGED  Of what the source's TCP took since the pair was joined, every
  *             byte was redirected or passed: none waits for a verdict, and
@@ -36,11 +36,11 @@
 /**
  * struct pair - the two sockets of a flow; by enum flow_side, which is also
  * the direction that comes from there.
- * @slot:    of the flow.
+ * @slot:    of the record.
  * @fd:      borrowed.
  * @cookie:  SO_COOKIE.
- * @hot:     the flow's figures.
- * @record:  where pair_recover() finds what it needs; NULL: nowhere.
+ * @record:  what the verdict and we count; pair_recover() finds here what it
+ *           needs.
  * @joined:  by side: the verdict judges what arrives.
  * @held:    by side: what arrives is thrown away, and comes again later.
  * @taken:   by side: bytes that TCP had delivered, less judged ones.
@@ -55,8 +55,7 @@ struct pair {
 	uint32_t slot;
 	int fd[2];
 	uint64_t cookie[2];
-	struct abi_flow_hot *hot;
-	struct abi_pair *record;
+	struct abi_sockmap_flow *record;
 	bool joined[2];
 	bool held[2];
 	int broken;
@@ -108,7 +107,7 @@ static inline bool pair_is_joined(const struct pair *pair)
  * pair_recover() - a pair that an agent had joined, or was about to take
  * apart, when it died: STOPPED, and owed pair_part() unless it is not joined.
  *
- * Sockmap, slot, descriptors, cookies, figures and record are filled in.
+ * Sockmap, slot, descriptors, cookies and record are filled in.
  *
  * Return: 0; -EBADMSG: it cannot be told what was sent on; or -errno.
  */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "cleanup.h"
 #include "flow.h"
+#include "flow_read.h"
 #include "setting.h"
 #include "sockmap.h"
 #include "sockmap_check.h"
@@ -71,6 +72,49 @@ static uint32_t redirect_grant(struct agent *agent, uint32_t limit)
 	return (uint32_t)part;
 }
 
+/* ---- places ---------------------------------------------------------------
+ */
+
+static struct abi_sockmap_flow *redirect_place(const struct flow *flow)
+{
+	return &flow->thread->agent->store
+			.sockmap_flows[flow->cold->sockmap - 1];
+}
+
+static bool redirect_take_place(struct flow *flow)
+{
+	struct agent *agent = flow->thread->agent;
+	uint32_t number = places_take(&agent->sockmaps);
+	struct abi_flow_cold *cold;
+
+	if (!number)
+		return false;
+	agent->store.sockmap_flows[number - 1] = (struct abi_sockmap_flow){
+		.flow = (uint32_t)(flow - agent->flows)};
+	cold = flow_record_begin(flow);
+	cold->sockmap = (__u16)number;
+	flow_record_end(flow);
+	return true;
+}
+
+/* What it had is in the flow's own figures from now on. Where a worker dies in
+ * between, the next one finds the bytes by what was sent. */
+static void redirect_give_place(struct flow *flow)
+{
+	uint32_t number = flow->cold->sockmap;
+	struct abi_flow_cold *cold;
+	struct abi_flow_hot all;
+
+	if (!number)
+		return;
+	flow_figures(&flow->thread->agent->store, flow->cold, flow->hot, &all);
+	cold = flow_record_begin(flow);
+	cold->sockmap = 0;
+	*flow->hot = all;
+	flow_record_end(flow);
+	places_give(&flow->thread->agent->sockmaps, number);
+}
+
 void redirect_forget(struct flow *flow)
 {
 	if (flow->pair && pair_is_joined(flow->pair))
@@ -79,22 +123,23 @@ void redirect_forget(struct flow *flow)
 	atomic_fetch_sub(&flow->thread->agent->sockmap_given,
 			 2 * (uint64_t)flow->granted);
 	flow->granted = 0;
+	redirect_give_place(flow);
 }
 
 /* ---- open ---------------------------------------------------------------- */
 
 void redirect_open(struct agent *agent)
 {
-	AUTO_FD flow_hot = -1;
+	AUTO_FD flows = -1;
 	struct error *error = &agent->sockmap_off;
 	int result = sockmap_check(&agent->store, error);
 
-	if (!result && store_get(&agent->store, ABI_MAP_FLOW_HOT, &flow_hot))
+	if (!result && store_get(&agent->store, ABI_MAP_SOCKMAP_FLOWS, &flows))
 		result = error_set(error, EXIT_FAILED, ENOENT,
 				   "the map of flows cannot be opened");
 	if (!result)
-		result = sockmap_open(&agent->store, flow_hot,
-				      agent->store.meta->flow_capacity,
+		result = sockmap_open(&agent->store, flows,
+				      store_sockmap_count(&agent->store),
 				      agent->thread_count, true,
 				      &agent->sockmap, error);
 	agent->sockmap_memory = redirect_tcp_pages() *
@@ -193,11 +238,10 @@ static bool redirect_pair(struct flow *flow)
 		return false;
 	*flow->pair = (struct pair){
 		.sockmap = agent->sockmap,
-		.slot = (uint32_t)(flow - agent->flows),
+		.slot = cold->sockmap - 1U,
 		.fd = {flow->end[0].fd, flow->end[1].fd},
 		.cookie = {cold->client_cookie, cold->backend_cookie},
-		.hot = flow->hot,
-		.record = &cold->pair,
+		.record = redirect_place(flow),
 	};
 	return true;
 }
@@ -210,20 +254,23 @@ void redirect_prepare(struct flow *flow)
 
 	if (!agent->sockmap || flow->datapath != ABI_DATAPATH_SOCKMAP)
 		return;
-	if (!redirect_pair(flow)) {
+	if (!redirect_take_place(flow) || !redirect_pair(flow)) {
 		redirect_leave(flow, ABI_WHY_MEMORY);
+		redirect_forget(flow);
 		return;
 	}
 	limit = (uint32_t)setting_get(&agent->store,
 				      ABI_SET_SOCKMAP_LIMIT_BYTES);
 	flow->granted = redirect_grant(agent, limit);
-	flow->cold->pair.granted = flow->granted;
+	redirect_place(flow)->granted = flow->granted;
 	if (!flow->granted)
 		why = ABI_WHY_MEMORY;
 	if (pair_bound(flow->pair, flow->granted ? flow->granted : limit))
 		why = ABI_WHY_REFUSED;
-	if (why != ABI_WHY_NONE)
-		redirect_leave(flow, why);
+	if (why == ABI_WHY_NONE)
+		return;
+	redirect_leave(flow, why);
+	redirect_forget(flow);
 }
 
 void redirect_try(struct flow *flow)
@@ -271,7 +318,9 @@ static void redirect_look(struct flow *flow)
 static void redirect_passed(void *context, uint32_t index)
 {
 	struct thread *thread = context;
-	struct flow *flow = &thread->agent->flows[index / 2];
+	struct agent *agent = thread->agent;
+	struct flow *flow =
+		&agent->flows[agent->store.sockmap_flows[index / 2].flow];
 
 	/* Late news may be of a flow that had this slot before. */
 	if (flow->thread == thread)
@@ -381,7 +430,7 @@ static bool redirect_is_broken(const struct flow *flow, unsigned side)
 	enum stream_state state;
 	uint64_t sent;
 
-	return flow->hot->direction[side].broken ||
+	return flow_is_broken(flow, side) ||
 	       stream_sent(flow->end[side].fd, &sent, &state) ||
 	       state == STREAM_CLOSED;
 }
@@ -392,13 +441,13 @@ bool redirect_adopt(struct flow *flow)
 	struct thread *thread = flow->thread;
 	int result;
 
-	if (!flow->cold->pair.granted)
+	if (!flow->cold->sockmap || !redirect_place(flow)->granted)
 		return false;
 	if (!thread->agent->sockmap || !redirect_pair(flow)) {
 		flow_reset(flow, "worker-died");
 		return true;
 	}
-	result = pair_bound(flow->pair, flow->cold->pair.granted);
+	result = pair_bound(flow->pair, redirect_place(flow)->granted);
 	if (!result)
 		result = pair_recover(flow->pair);
 	if (!result && !pair_is_joined(flow->pair)) {
@@ -407,7 +456,7 @@ bool redirect_adopt(struct flow *flow)
 	}
 	flow->datapath = ABI_DATAPATH_RELAY;
 	flow_count_again(flow);
-	flow->granted = flow->cold->pair.granted;
+	flow->granted = redirect_place(flow)->granted;
 	atomic_fetch_add(&thread->agent->sockmap_given,
 			 2 * (uint64_t)flow->granted);
 	for (unsigned side = 0; !result && side < 2; side++)

@@ -49,12 +49,11 @@ struct relay {
 
 static void relay_count(struct relay *relay, size_t bytes)
 {
-	struct abi_flow_direction *figures =
-		&relay->flow->hot->direction[relay->direction];
+	struct abi_flow_hot *hot = relay->flow->hot;
 
-	figures->bytes += bytes;
-	if (figures->last_ns != relay->flow->thread->now_ns)
-		figures->last_ns = relay->flow->thread->now_ns;
+	hot->direction[relay->direction].bytes += bytes;
+	if (hot->last_ns != relay->flow->thread->now_ns)
+		hot->last_ns = relay->flow->thread->now_ns;
 	relay->moved += bytes;
 }
 
@@ -105,7 +104,7 @@ static enum relay_status relay_finish(struct relay *relay)
 	if (shutdown(relay->sink->fd, SHUT_WR))
 		return RELAY_BROKEN_SINK;
 	crash_point("shut");
-	flow->hot->direction[relay->direction].last_ns = flow->thread->now_ns;
+	flow->hot->last_ns = flow->thread->now_ns;
 	deadline_set(&flow->thread->deadlines, flow, DEADLINE_HALF_CLOSE,
 		     flow->thread->now_ns);
 	return RELAY_FINISHED;
@@ -293,8 +292,7 @@ static struct relay relay_make(struct flow *flow, enum abi_direction direction)
 static bool relay_is_draining(const struct relay *relay)
 {
 	const struct thread *thread = relay->flow->thread;
-	uint64_t last_ns =
-		relay->flow->hot->direction[relay->direction].last_ns;
+	uint64_t last_ns = relay->flow->hot->last_ns;
 	uint64_t most_ms = setting_get(&thread->agent->store,
 				       ABI_SET_HALF_CLOSE_TIMEOUT_MS);
 	int left;
@@ -321,6 +319,14 @@ void relay_flush(struct flow *flow)
 			   client ? "reset-by-client" : "reset-by-backend");
 }
 
+static void relay_record_broken(struct flow *flow, enum abi_direction direction)
+{
+	struct abi_flow_cold *cold = flow_record_begin(flow);
+
+	cold->broken |= (__u8)(1U << direction);
+	flow_record_end(flow);
+}
+
 /* A RST becomes a RST, but what came before it arrives first: a server that
  * refuses an upload answers, and closes with the rest unread. Our own RST would
  * throw away what is still queued. */
@@ -335,9 +341,9 @@ void relay_broken(struct flow *flow, enum flow_side side)
 		return;
 	}
 	flow->direction[direction] |= FLOW_BROKEN;
-	flow->hot->direction[direction].broken = true;
+	relay_record_broken(flow, direction);
 	crash_point("broken");
-	flow->hot->direction[direction].last_ns = flow->thread->now_ns;
+	flow->hot->last_ns = flow->thread->now_ns;
 	flow->readable[side] = true;
 	flow->hung[side] = true;
 	relay_push(flow, side == FLOW_CLIENT ? FLOW_BACKEND : FLOW_CLIENT);

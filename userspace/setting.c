@@ -73,7 +73,7 @@ const struct setting setting_table[ABI_SETTING_COUNT] = {
 		 "Connections of one client address at the same time; 0: no "
 		 "limit."},
 	[ABI_SET_FLOW_CAPACITY] =
-		{"flow-capacity", SETTING_COUNT, 16384, FLOWS_MIN, FLOWS_MAX,
+		{"flow-capacity", SETTING_COUNT, 24576, FLOWS_MIN, FLOWS_MAX,
 		 NULL,
 		 "Entries of the flow maps; takes effect when they are made "
 		 "the next time."},

@@ -106,7 +106,7 @@ static void sockmap_sweep(const struct sockmap *sockmap)
 }
 
 static int sockmap_load(struct sockmap *sockmap, const struct store *store,
-			int flow_hot, uint32_t capacity, bool guarded)
+			int flows, uint32_t capacity, bool guarded)
 {
 	struct sockmap_bpf *bpf = sockmap_bpf__open();
 	int result;
@@ -121,7 +121,7 @@ static int sockmap_load(struct sockmap *sockmap, const struct store *store,
 
 	sockmap->bpf = bpf;
 	bpf->rodata->guarded = guarded;
-	result = bpf_map__reuse_fd(bpf->maps.flow_hot, flow_hot);
+	result = bpf_map__reuse_fd(bpf->maps.sockmap_flows, flows);
 	if (!result)
 		result = bpf_map__set_max_entries(bpf->maps.cookies,
 						  2 * capacity);
@@ -165,7 +165,7 @@ static bool sockmap_is_allowed(void)
 	return true;
 }
 
-int sockmap_open(const struct store *store, int flow_hot, uint32_t capacity,
+int sockmap_open(const struct store *store, int flows, uint32_t capacity,
 		 unsigned threads, bool guarded, struct sockmap **ret_sockmap,
 		 struct error *error)
 {
@@ -176,8 +176,7 @@ int sockmap_open(const struct store *store, int flow_hot, uint32_t capacity,
 		sockmap->threads = threads;
 		for (unsigned i = 0; i < threads; i++)
 			sockmap->ring_fd[i] = -1;
-		result = sockmap_load(sockmap, store, flow_hot, capacity,
-				      guarded);
+		result = sockmap_load(sockmap, store, flows, capacity, guarded);
 	}
 	for (unsigned i = 0; !result && i < threads; i++)
 		result = sockmap_make_ring(sockmap, i);

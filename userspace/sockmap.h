@@ -33,7 +33,7 @@ struct sockmap {
 /**
  * sockmap_open() - load program and maps, attach, make the rings.
  * @store:       where the maps are pinned, or are to be; NULL: nowhere.
- * @flow_hot:    descriptor of the map of struct abi_flow_hot; not kept.
+ * @flows:       descriptor of the map of struct abi_sockmap_flow; not kept.
  * @capacity:    its entries.
  * @threads:     rings, 1..ABI_THREADS_MAX.
  * @guarded:     false for a test of the kernel: limits are ignored.
@@ -41,7 +41,7 @@ struct sockmap {
  *
  * Return: 0, or -errno with a sentence.
  */
-int sockmap_open(const struct store *store, int flow_hot, uint32_t capacity,
+int sockmap_open(const struct store *store, int flows, uint32_t capacity,
 		 unsigned threads, bool guarded, struct sockmap **ret_sockmap,
 		 struct error *error);
 

@@ -55,7 +55,7 @@ int sockmap_check_release(const char *release, struct error *error)
 /* A client at far[0] and a server at far[1] of two connections, whose other
  * ends are a pair; by side: bytes sent there and come out opposite. */
 struct check {
-	struct abi_flow_hot *hot;
+	struct abi_sockmap_flow *record;
 	struct pair pair;
 	int far[2];
 	uint64_t sent[2];
@@ -114,9 +114,9 @@ static int check_open(struct check *check, struct sockmap *sockmap)
 	socklen_t size = sizeof(uint64_t);
 	int result = 0;
 
-	memset(check->hot, 0, sizeof(*check->hot));
+	memset(check->record, 0, sizeof(*check->record));
 	check->pair = (struct pair){
-		.sockmap = sockmap, .hot = check->hot, .fd = {-1, -1}};
+		.sockmap = sockmap, .record = check->record, .fd = {-1, -1}};
 	for (unsigned side = 0; side < 2; side++) {
 		check->far[side] = -1;
 		check->sent[side] = check->received[side] = 0;
@@ -333,12 +333,11 @@ static const struct check_row {
 	{check_full, true, false, "a full send buffer"},
 };
 
-static int check_run(struct check *check, int flow_hot, bool guarded,
+static int check_run(struct check *check, int flows, bool guarded,
 		     struct error *error)
 {
 	struct sockmap *sockmap;
-	int result =
-		sockmap_open(NULL, flow_hot, 1, 1, guarded, &sockmap, error);
+	int result = sockmap_open(NULL, flows, 1, 1, guarded, &sockmap, error);
 
 	if (result)
 		return result;
@@ -379,23 +378,23 @@ static int check_all(struct error *error)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
 	static struct check check = {.far = {-1, -1}, .pair.fd = {-1, -1}};
-	AUTO_FD flow_hot =
+	AUTO_FD flows =
 		bpf_map_create(BPF_MAP_TYPE_ARRAY, "check", sizeof(__u32),
-			       sizeof(*check.hot), 1, &options);
+			       sizeof(*check.record), 1, &options);
 	int result;
 
-	if (flow_hot < 0)
-		return error_set(error, EXIT_FAILED, flow_hot, "BPF maps: %s",
-				 strerror(-flow_hot));
-	check.hot = mmap(NULL, sizeof(*check.hot), PROT_READ | PROT_WRITE,
-			 MAP_SHARED, flow_hot, 0);
-	if (check.hot == MAP_FAILED)
+	if (flows < 0)
+		return error_set(error, EXIT_FAILED, flows, "BPF maps: %s",
+				 strerror(-flows));
+	check.record = mmap(NULL, sizeof(*check.record), PROT_READ | PROT_WRITE,
+			    MAP_SHARED, flows, 0);
+	if (check.record == MAP_FAILED)
 		return error_set(error, EXIT_FAILED, errno, "BPF maps: %s",
 				 strerror(errno));
-	result = check_run(&check, flow_hot, true, error);
+	result = check_run(&check, flows, true, error);
 	if (!result)
-		result = check_run(&check, flow_hot, false, error);
-	munmap(check.hot, sizeof(*check.hot));
+		result = check_run(&check, flows, false, error);
+	munmap(check.record, sizeof(*check.record));
 	return result;
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/param.h>
 #include <sys/random.h>
 #include "cleanup.h"
 #include "conntrack.h"
@@ -51,7 +52,8 @@ static void splice_reserved_ports(unsigned *first, unsigned *behind)
 
 /* Of ports that the kernel does not give away by itself: below its range, or
  * reserved. So no other socket comes by a port of ours without naming it. */
-static int splice_choose_ports(struct splice *splice, struct error *error)
+static int splice_choose_ports(struct splice *splice, uint32_t capacity,
+			       struct error *error)
 {
 	FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
 	unsigned first = SPLICE_PORT_MIN, behind = 0;
@@ -69,7 +71,9 @@ static int splice_choose_ports(struct splice *splice, struct error *error)
 				 "no range of %d ports or more",
 				 SPLICE_PORTS_MIN);
 	splice->first_port = (uint16_t)first;
-	splice->count = behind - first;
+	/* As many again for those that rest. */
+	splice->count =
+		MIN(behind - first, MAX(2 * capacity, SPLICE_PORTS_MIN));
 	return 0;
 }
 
@@ -433,7 +437,7 @@ int splice_open(const struct store *store, unsigned threads,
 	pthread_mutex_init(&splice->tuple_lock, NULL);
 	for (unsigned i = 0; i < threads; i++)
 		splice->ring_fd[i] = -1;
-	result = splice_choose_ports(splice, error);
+	result = splice_choose_ports(splice, store->flow_capacity, error);
 	if (!result) {
 		result = splice_load(splice, store);
 		if (!result)

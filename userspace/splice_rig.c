@@ -237,8 +237,8 @@ static int rig_arm(struct splice_rig *rig)
 
 	if (!rig->without)
 		slot->offered = ABI_SPLICE_TIMESTAMPS | ABI_SPLICE_SACK;
-	slot->received = sizeof(rig_hello);
-	slot->sent = sizeof(rig_hello);
+	slot->handshake.received = sizeof(rig_hello);
+	slot->handshake.sent = sizeof(rig_hello);
 	slot->family = (__u8)rig->family;
 	splice_way(&slot->way[ABI_FROM_CLIENT], &source, &backend);
 	splice_way(&slot->way[ABI_FROM_BACKEND], &router, &client);

@@ -49,7 +49,7 @@ static void steer_record_alpn(struct abi_flow_cold *cold, struct span alpn)
 	while (span_take_block(&alpn, 1, &protocol)) {
 		size_t comma = length ? 1 : 0;
 
-		if (length + comma + protocol.length > ABI_ALPN_MAX)
+		if (length + comma + protocol.length > ABI_ALPN_KEPT)
 			break;
 		if (comma)
 			cold->alpn[length++] = ',';
@@ -120,7 +120,7 @@ static void steer_record(struct flow *flow, const struct route_query *query,
 {
 	struct abi_flow_cold *cold = flow_record_begin(flow);
 
-	cold->hello_ns = flow->thread->now_ns;
+	cold->hello_us = flow_age_us(flow);
 	if (hello)
 		steer_record_alpn(cold, hello->alpn);
 	flow_record_end(flow);

@@ -39,6 +39,9 @@ const struct store_map store_maps[STORE_MAP_COUNT] = {
 			     sizeof(struct abi_flow_cold), 0, BPF_F_MMAPABLE},
 	[STORE_NAMES] = {ABI_MAP_NAMES, BPF_MAP_TYPE_ARRAY, 4,
 			 sizeof(struct abi_name), 0, BPF_F_MMAPABLE},
+	[STORE_SOCKMAP_FLOWS] = {ABI_MAP_SOCKMAP_FLOWS, BPF_MAP_TYPE_ARRAY, 4,
+				 sizeof(struct abi_sockmap_flow), 0,
+				 BPF_F_MMAPABLE},
 	[STORE_COUNTERS] = {ABI_MAP_COUNTERS, BPF_MAP_TYPE_ARRAY, 4,
 			    sizeof(struct abi_counters), ABI_THREADS_MAX,
 			    BPF_F_MMAPABLE},
@@ -379,7 +382,7 @@ int store_attach(struct store *store, const char *path,
 		 enum store_access access, bool fresh, struct error *error)
 {
 	struct attach attach = {store, path, access, 0, error};
-	uint32_t one = 1, threads = ABI_THREADS_MAX, names;
+	uint32_t one = 1, threads = ABI_THREADS_MAX, names, sockmaps;
 	AUTO_FD routes = -1;
 
 	store->meta = attach_array(&attach, STORE_META, &one);
@@ -395,6 +398,9 @@ int store_attach(struct store *store, const char *path,
 		attach_array(&attach, STORE_FLOW_COLD, &store->flow_capacity);
 	names = store_name_count(store);
 	store->names = attach_array(&attach, STORE_NAMES, &names);
+	sockmaps = store_sockmap_count(store);
+	store->sockmap_flows =
+		attach_array(&attach, STORE_SOCKMAP_FLOWS, &sockmaps);
 	store->listeners = attach_hash(&attach, STORE_LISTENERS);
 	store->route_stats = attach_hash(&attach, STORE_ROUTE_STATS);
 	store->edge = attach_array(&attach, STORE_EDGE, &one);
@@ -490,6 +496,8 @@ void store_close(struct store *store)
 	unmap(store->hot, flows * sizeof(*store->hot));
 	unmap(store->cold, flows * sizeof(*store->cold));
 	unmap(store->names, store_name_count(store) * sizeof(*store->names));
+	unmap(store->sockmap_flows,
+	      store_sockmap_count(store) * sizeof(*store->sockmap_flows));
 	unmap(store->counters, ABI_THREADS_MAX * sizeof(*store->counters));
 	unmap(store->settings, sizeof(*store->settings));
 	unmap(store->meta, sizeof(*store->meta));

@@ -15,8 +15,8 @@
  *               writers' lock.
  * @pins:        the folder of the pins in it.
  * @flow_capacity: entries of @hot and @cold; @counters has ABI_THREADS_MAX.
- * @meta, @settings, @hot, @cold, @names, @counters, @edge: memory-mapped,
- * writable if the store was opened for writing.
+ * @meta, @settings, @hot, @cold, @names, @sockmap_flows, @counters, @edge:
+ * memory-mapped, writable if the store was opened for writing.
  *
  * One store serves all threads of a process; only its descriptors and
  * mappings are shared, no buffers.
@@ -36,6 +36,7 @@ struct store {
 	struct abi_flow_hot *hot;
 	struct abi_flow_cold *cold;
 	struct abi_name *names;
+	struct abi_sockmap_flow *sockmap_flows;
 	struct abi_counters *counters;
 	struct abi_edge *edge;
 };
@@ -43,7 +44,20 @@ struct store {
 /** store_name_count() - entries of @names. */
 static inline uint32_t store_name_count(const struct store *store)
 {
-	return (store->flow_capacity + ABI_NAME_FLOWS - 1) / ABI_NAME_FLOWS;
+	uint32_t part =
+		(store->flow_capacity + ABI_NAME_FLOWS - 1) / ABI_NAME_FLOWS;
+
+	return part > ABI_PLACES_MAX ? ABI_PLACES_MAX : part;
+}
+
+/** store_sockmap_count() - entries of @sockmap_flows. */
+static inline uint32_t store_sockmap_count(const struct store *store)
+{
+	uint32_t part = store->flow_capacity / ABI_SOCKMAP_FLOWS;
+
+	return part < ABI_SOCKMAP_FLOWS_MIN ? ABI_SOCKMAP_FLOWS_MIN
+	       : part > ABI_PLACES_MAX	    ? ABI_PLACES_MAX
+					    : part;
 }
 
 enum store_access {

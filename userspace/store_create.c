@@ -84,7 +84,9 @@ static int pin_all(struct store *store, struct error *error)
 {
 	for (unsigned i = 0; i < STORE_MAP_COUNT; i++) {
 		uint32_t entries = i == STORE_NAMES ? store_name_count(store)
-						    : store->flow_capacity;
+				   : i == STORE_SOCKMAP_FLOWS
+					   ? store_sockmap_count(store)
+					   : store->flow_capacity;
 		AUTO_FD map = -1;
 		int status;
 

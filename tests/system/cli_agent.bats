@@ -238,7 +238,7 @@ counted() {
 	assert_line --regexp '^Listeners: +443 +listening$'
 	assert_line --regexp '^Data paths: +splice +(on|off: .+)$'
 	assert_line --regexp '^ +relay +on$'
-	assert_line --regexp '^Flows: +0 of at most 16384$'
+	assert_line --regexp '^Flows: +0 of at most 24576$'
 	assert_line --regexp '^Routes: +2$'
 	assert_line --regexp '^Memory: +[0-9.]+ MiB in maps$'
 	snictl status --json |

@@ -39,16 +39,16 @@ begin_long() {
 		    return c
 
 		def cut(name):
-		    return "..." + name[-56:]
+		    return "..." + name[-37:]
 
 		def named():
 		    return {flow["id"]: flow["name"] for flow in flows()}
 
 		# In the order of the ids: the fifth long one has no room.
 		names = [long(tag, length) for tag, length in (
-		    ("a", 56), ("b", 57), ("c", 253), ("d", 100), ("e", 200),
+		    ("a", 37), ("b", 38), ("c", 253), ("d", 100), ("e", 200),
 		    ("f", 253))]
-		equal([len(name) for name in names], [56, 57, 253, 100, 200, 253])
+		equal([len(name) for name in names], [37, 38, 253, 100, 200, 253])
 		peers = [begin(name) for name in names]
 		before = named()
 		equal([name for _, name in sorted(before.items())],
@@ -70,7 +70,7 @@ begin_long() {
 		END
 	} | client
 	wait_for_flow 'name=c(\.x{40})+\.y+\.long\.test route=\.long\.test'
-	wait_for_flow 'name=\.\.\.[xy.]{46}\.long\.test route=\.long\.test'
+	wait_for_flow 'name=\.\.\.[xy.]{27}\.long\.test route=\.long\.test'
 }
 
 @test "whose a long name is outlives the worker" {
@@ -80,7 +80,7 @@ begin_long() {
 			worker = int(subprocess.check_output(
 			    ("pgrep", "-P", os.environ["AGENT"])))
 			os.kill(worker, signal.SIGKILL)
-			late = long("a", 56)
+			late = long("a", 37)
 			begin(late).close()
 			wait_flows(1, name=late)
 			equal(named(), before)

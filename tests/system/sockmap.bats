@@ -228,21 +228,21 @@ all_by_relay() {
 	snictl set half-close-timeout 1s
 	client <<-END
 		import glob
-		path = glob.glob("$lab_path/bpf/snictl/*/flow_hot")[0]
+		path = glob.glob("$lab_path/bpf/snictl/*/sockmap_flows")[0]
 		def bpftool(*words):
 		    return subprocess.run(["bpftool", "--json", "map", *words],
 		                          check=True, capture_output=True).stdout
 		c = connect("192.0.2.1").send(hello("a.test"))
 		c.expect_backend("one").exchange(b"little")
 		wait_flows(1, phase="kernel")
-		# "limit" of struct abi_flow_direction: the only one that has it.
-		hot, = (entry for entry in
+		# "limit" of struct abi_sockmap_direction: the only one that has it.
+		flow, = (entry for entry in
 		        json.loads(bpftool("dump", "pinned", path))
 		        if any(int(byte, 16) for byte in entry["value"][52:56]))
 		# "redirected" has 2^32 bytes more than ever get out.
-		hot["value"][28] = "0x1"
-		bpftool("update", "pinned", path, "key", *hot["key"],
-		        "value", *hot["value"])
+		flow["value"][4] = "0x1"
+		bpftool("update", "pinned", path, "key", *flow["key"],
+		        "value", *flow["value"])
 		c.fin().expect_reset()
 	END
 	wait_for_flow 'name=a.test datapath=sockmap end=bytes-lost'

@@ -16,11 +16,13 @@
 static struct abi_flow_cold cold[CAPACITY];
 static struct abi_flow_hot hot[CAPACITY];
 static struct abi_name names[CAPACITY / ABI_NAME_FLOWS];
+static struct abi_sockmap_flow sockmap_flows[ABI_SOCKMAP_FLOWS_MIN];
 static struct abi_counters counters[ABI_THREADS_MAX];
 static const struct store store = {
 	.hot = hot,
 	.cold = cold,
 	.names = names,
+	.sockmap_flows = sockmap_flows,
 	.counters = counters,
 	.flow_capacity = CAPACITY,
 };
@@ -31,6 +33,7 @@ static int begin(void **state)
 	memset(cold, 0, sizeof(cold));
 	memset(hot, 0, sizeof(hot));
 	memset(names, 0, sizeof(names));
+	memset(sockmap_flows, 0, sizeof(sockmap_flows));
 	memset(counters, 0, sizeof(counters));
 	return 0;
 }
@@ -54,12 +57,38 @@ static void test_both_halves_are_copied(void **state)
 	cold[2].id = 7;
 	hot[2].direction[ABI_FROM_CLIENT].bytes = 1;
 	hot[2].direction[ABI_FROM_BACKEND].packets = 2;
-	hot[2].direction[ABI_FROM_BACKEND].last_ns = 3;
+	hot[2].last_ns = 3;
 	assert_int_equal(flow_find(&store, 7, &flow), 0);
 	assert_memory_equal(&flow.cold, &cold[2], sizeof(cold[2]));
 	assert_memory_equal(&flow.hot, &hot[2], sizeof(hot[2]));
 	assert_int_equal(flow_find(&store, 8, &flow), -ENOENT);
 	assert_int_equal(flow.cold.id, 7);
+}
+
+static void test_what_the_sockmap_moved_is_added(void **state)
+{
+	struct abi_sockmap_direction *way = sockmap_flows[4].direction;
+	struct flow_record flow;
+
+	(void)state;
+	cold[2] = (struct abi_flow_cold){.phase = ABI_PHASE_KERNEL, .id = 7};
+	hot[2].direction[ABI_FROM_CLIENT].bytes = 1;
+	hot[2].last_ns = 3;
+	way[ABI_FROM_CLIENT] = (struct abi_sockmap_direction){
+		.redirected = 10, .passed = 500, .drained = 100, .last_ns = 5};
+	way[ABI_FROM_BACKEND].redirected = 20;
+	/* It has none, whosever they are. */
+	assert_int_equal(flow_read(&store, 2, &flow), 0);
+	assert_int_equal(flow.hot.direction[ABI_FROM_CLIENT].bytes, 1);
+	cold[2].sockmap = 5;
+	assert_int_equal(flow_read(&store, 2, &flow), 0);
+	assert_int_equal(flow.hot.direction[ABI_FROM_CLIENT].bytes, 111);
+	assert_int_equal(flow.hot.direction[ABI_FROM_BACKEND].bytes, 20);
+	assert_int_equal(flow.hot.last_ns, 5);
+	/* No place in the map. */
+	cold[2].sockmap = ABI_SOCKMAP_FLOWS_MIN + 1;
+	assert_int_equal(flow_read(&store, 2, &flow), 0);
+	assert_int_equal(flow.hot.direction[ABI_FROM_CLIENT].bytes, 1);
 }
 
 static void test_a_writer_that_died_is_no_endless_wait(void **state)
@@ -254,6 +283,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_free_slots_are_none),
 		TEST(test_both_halves_are_copied),
+		TEST(test_what_the_sockmap_moved_is_added),
 		TEST(test_a_writer_that_died_is_no_endless_wait),
 		TEST(test_no_record_is_of_two_flows),
 		TEST(test_the_route_is_named_as_it_is_written),

@@ -60,7 +60,7 @@ static void log_one(struct log *log, uint64_t id)
 	struct abi_flow_cold cold = {.id = id};
 	struct log_flow line = {.cold = &cold,
 				.name = &name,
-				.hot = &hot,
+				.figures = &hot,
 				.end = "closed",
 				.listener = "443"};
 

@@ -36,7 +36,7 @@
 #define PATIENCE_MS 10000
 
 static struct sockmap *sockmap;
-static struct abi_flow_hot *hot;
+static struct abi_sockmap_flow *records;
 static uint8_t buffer[BUFFER];
 
 /* SIOCSIFFLAGS or SIOCSIFMTU. */
@@ -111,10 +111,11 @@ static void connect_ends(int *ret_far, int *ret_near)
 
 static struct rig rig_open(uint32_t slot)
 {
-	struct rig rig = {
-		.pair = {.sockmap = sockmap, .slot = slot, .hot = &hot[slot]}};
+	struct rig rig = {.pair = {.sockmap = sockmap,
+				   .slot = slot,
+				   .record = &records[slot]}};
 
-	hot[slot] = (struct abi_flow_hot){0};
+	records[slot] = (struct abi_sockmap_flow){0};
 	for (unsigned side = 0; side < 2; side++) {
 		socklen_t size = sizeof(uint64_t);
 
@@ -237,9 +238,11 @@ static void test_bytes_pass_both_ways_without_the_agent(void **state)
 	}
 	far_take_all(&rig, 0);
 	far_take_all(&rig, 1);
-	assert_int_equal(hot[0].direction[0].redirected, rig.stream[0].sent);
-	assert_int_equal(hot[0].direction[1].redirected, rig.stream[1].sent);
-	assert_int_equal(hot[0].direction[0].passed, 0);
+	assert_int_equal(records[0].direction[0].redirected,
+			 rig.stream[0].sent);
+	assert_int_equal(records[0].direction[1].redirected,
+			 rig.stream[1].sent);
+	assert_int_equal(records[0].direction[0].passed, 0);
 	part(&rig);
 	rig_close(&rig);
 }
@@ -273,7 +276,7 @@ static void test_parted_sockets_are_ordinary_ones(void **state)
 	part(&rig);
 	far_send(&rig, 0, 4000);
 	wait_readable(rig.pair.fd[0]);
-	assert_int_equal(hot[0].direction[0].redirected, 3000);
+	assert_int_equal(records[0].direction[0].redirected, 3000);
 	relay(&rig);
 	far_take_all(&rig, 0);
 	assert_int_equal(up->received, 7000);
@@ -309,9 +312,10 @@ static void test_all_judged_all_drained_all_written(void **state)
 	relay(&rig);
 	far_take_all(&rig, 0);
 	far_take_all(&rig, 1);
-	passed = hot[0].direction[0].passed + hot[0].direction[1].passed;
-	redirected =
-		hot[0].direction[0].redirected + hot[0].direction[1].redirected;
+	passed =
+		records[0].direction[0].passed + records[0].direction[1].passed;
+	redirected = records[0].direction[0].redirected +
+		     records[0].direction[1].redirected;
 	/* Both kinds of verdict were many. */
 	assert_true(passed > 100000 && redirected > 100000);
 	rig_close(&rig);
@@ -407,7 +411,7 @@ static void part_full(struct rig *rig)
 static void stall(uint32_t limit, int room)
 {
 	struct rig rig = rig_open(0);
-	const struct abi_flow_direction *up = &hot[0].direction[0];
+	const struct abi_sockmap_direction *up = &records[0].direction[0];
 	uint64_t end;
 
 	join(&rig, limit);
@@ -491,7 +495,7 @@ static void hog_processor(bool hog)
 /* A segment of a byte costs the kernel as much as one of a thousand. */
 static void test_no_more_than_256_segments_wait_for_the_kernel(void **state)
 {
-	const struct abi_flow_direction *up = &hot[0].direction[0];
+	const struct abi_sockmap_direction *up = &records[0].direction[0];
 	uint64_t end = now_ms() + PATIENCE_MS, redirected, sent;
 	enum stream_state tcp;
 
@@ -583,7 +587,7 @@ static void test_a_sink_that_was_reset_is_not_waited_for(void **state)
 		hog_processor(true);
 		for (unsigned i = 0; i < 10; i++)
 			far_send(&rig, 0, 1);
-		redirected = hot[0].direction[0].redirected;
+		redirected = records[0].direction[0].redirected;
 		far_reset(&rig, 1);
 		assert_false(stream_sent(rig.pair.fd[1], &sent, &tcp));
 		hog_processor(false);
@@ -608,7 +612,7 @@ static void test_a_side_that_is_held_is_let_go_where_it_all_stops(void **state)
 	join(&rig, LIMIT);
 	assert_int_equal(pair_stop(&rig.pair), 0);
 	/* The kernel would pass one more. */
-	hot[0].direction[0].passed++;
+	records[0].direction[0].passed++;
 	assert_int_equal(pair_part(&rig.pair, &turn), -EAGAIN);
 	assert_true(rig.pair.held[0]);
 	assert_int_equal(send(rig.pair.fd[0], "all", 3, 0), 3);
@@ -692,16 +696,18 @@ static void overlap(uint32_t limit, uint32_t back)
 	wait_readable(rig.pair.fd[0]);
 	join(&rig, limit);
 	far_take(&rig, 0, MSG_DONTWAIT);
-	while (hot[0].direction[0].redirected + hot[0].direction[0].passed <
+	while (records[0].direction[0].redirected +
+		       records[0].direction[0].passed <
 	       20000)
 		poll(NULL, 0, 1);
 	far_forget(&rig, 0, back);
 	far_send(&rig, 0, back + 1000);
-	while (hot[0].direction[0].redirected + hot[0].direction[0].passed <
+	while (records[0].direction[0].redirected +
+		       records[0].direction[0].passed <
 	       21000)
 		poll(NULL, 0, 1);
-	assert_int_equal(hot[0].direction[0].redirected +
-				 hot[0].direction[0].passed,
+	assert_int_equal(records[0].direction[0].redirected +
+				 records[0].direction[0].passed,
 			 21000);
 	part(&rig);
 	far_take_all(&rig, 0);
@@ -738,7 +744,7 @@ static void test_what_was_read_before_the_join_is_not_judged(void **state)
 	join(&rig, LIMIT);
 	far_send(&rig, 0, 2000);
 	far_take_all(&rig, 0);
-	assert_int_equal(hot[0].direction[0].redirected, 800);
+	assert_int_equal(records[0].direction[0].redirected, 800);
 	part(&rig);
 	rig_close(&rig);
 }
@@ -755,11 +761,11 @@ static int open_sockmap(void **state)
 	if (geteuid() || unshare(CLONE_NEWNET) ||
 	    !loopback_set(SIOCSIFFLAGS, IFF_UP))
 		return 0;
-	map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "flow_hot", sizeof(__u32),
-			     sizeof(*hot), SLOTS, &options);
-	hot = mmap(NULL, SLOTS * sizeof(*hot), PROT_READ | PROT_WRITE,
-		   MAP_SHARED, map, 0);
-	if (hot == MAP_FAILED ||
+	map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sockmap_flows", sizeof(__u32),
+			     sizeof(*records), SLOTS, &options);
+	records = mmap(NULL, SLOTS * sizeof(*records), PROT_READ | PROT_WRITE,
+		       MAP_SHARED, map, 0);
+	if (records == MAP_FAILED ||
 	    sockmap_open(NULL, map, SLOTS, 1, true, &sockmap, &error))
 		fail_msg("%s", error.text);
 	close(map);

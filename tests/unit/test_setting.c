@@ -61,7 +61,7 @@ static void test_defaults_are_those_of_the_manual(void **state)
 		{ABI_SET_KEEPALIVE_MS, "5m"},
 		{ABI_SET_MAX_FLOWS, "0"},
 		{ABI_SET_MAX_FLOWS_PER_SOURCE, "0"},
-		{ABI_SET_FLOW_CAPACITY, "16384"},
+		{ABI_SET_FLOW_CAPACITY, "24576"},
 		{ABI_SET_DATAPATH, "auto"},
 		{ABI_SET_LOG, "text"},
 		{ABI_SET_SOCKMAP_LIMIT_BYTES, "2097152"},

@@ -37,18 +37,18 @@ static void test_a_writer_makes_what_is_missing(void **state)
 	assert_int_equal(error.status, EXIT_NOT_LOADED);
 	store = open_state(paths);
 	assert_int_equal(store.meta->magic, ABI_MAGIC);
-	assert_int_equal(store.meta->flow_capacity, 16384);
-	assert_int_equal(store.flow_capacity, 16384);
+	assert_int_equal(store.meta->flow_capacity, 24576);
+	assert_int_equal(store.flow_capacity, 24576);
 	/* All of the arrays is there, and all of it is zero. */
-	assert_int_equal(store.cold[16383].phase, ABI_PHASE_FREE);
-	store.hot[16383].direction[1].bytes = 1;
+	assert_int_equal(store.cold[24575].phase, ABI_PHASE_FREE);
+	store.hot[24575].direction[1].bytes = 1;
 	store.counters[ABI_THREADS_MAX - 1].accepted = 1;
-	assert_true(store_memory(&store) > 16384 * 592);
+	assert_true(store_memory(&store) > 24576 * 320);
 	store_close(&store);
 	assert_maps(paths, "listen add 443\n");
 	/* What is there is opened, not made again. */
 	store = open_state(paths);
-	assert_int_equal(store.hot[16383].direction[1].bytes, 1);
+	assert_int_equal(store.hot[24575].direction[1].bytes, 1);
 	store_close(&store);
 }
 

@@ -1,2 +1,2 @@
 # No FIN is taken note of.
-s/way->fin_seen = 1;//
+s/ABI_SPLICE_FIN_SEEN << from);/0);/
