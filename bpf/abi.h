@@ -723,7 +723,7 @@ struct abi_splice_shift {
  * @handshake:  up to FLIPPING. @passage: from SPLICED on.
  * @mss:        by the backend's SYN-ACK.
  * @far_ms:     the round trip to a client that is far, which the backend is to
- *              learn of by itself; else 0.
+ *              learn of by itself; else, and once that has answered it, 0.
  * @thread:     of the agent, whose ring is told.
  * @family:     AF_INET or AF_INET6.
  * @offered:    enum abi_splice_option: what the client has agreed to.
@@ -755,6 +755,26 @@ struct abi_splice {
 	__u8 reserved;
 	struct abi_splice_shift shift[2];
 	struct abi_splice_way way[2];
+};
+
+/* Of a segment that is larger nothing is kept. */
+#define ABI_TAIL_MAX 1460
+
+/**
+ * struct abi_tail - the last segment that has gone to a far client, in the ring
+ * of the splice's thread.
+ * @sent_ns: when, CLOCK_MONOTONIC.
+ * @splice:  its slot.
+ * @seq, @window: as in the backend's own header; @seq is of the first byte.
+ * @size:    bytes of payload.
+ */
+struct abi_tail {
+	__u64 sent_ns;
+	__u32 splice;
+	__u32 seq;
+	__u16 window;
+	__u16 size;
+	__u8 payload[ABI_TAIL_MAX];
 };
 
 /* ---- splice_tuples: array of buckets, memory-mapped -----------------------

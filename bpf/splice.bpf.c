@@ -21,7 +21,8 @@
  * Invariant STACK SILENCE: from FLIPPING on no packet that the stack itself
  * makes leaves with a spliced tuple: no RST for a socket that is gone, no
  * retransmission, no probe. What the stack makes has come in by no interface.
- * The agent may ask whether a side is still there, see is_question().
+ * The agent may ask whether a side is still there, see is_question(), and send a
+ * far client once more what has gone to him before, see is_tail().
  * Where these programs have been taken away, splice_guard.bpf.c keeps it
  * silent.
  */
@@ -39,6 +40,7 @@
 #include "splice_maps.h"
 #include "splice_packet.h"
 #include "splice_path.h"
+#include "splice_tail.h"
 
 /* Unless the agent has put another one there. */
 static __noinline int forget_entry(const struct abi_tuple *tuple, __u32 entry)
@@ -57,7 +59,7 @@ int splice_in(struct __sk_buff *skb)
 	struct packet p = {};
 	struct tcphdr *tcp = read_packet(skb, false, &p);
 	struct abi_splice *splice;
-	__u32 index = 0, side = 0, state, seq, ack, tsval, length, mtu;
+	__u32 index = 0, side = 0, state, ack, tsval, length, mtu;
 	bool syn, is_ack, rst;
 
 	if (!tcp)
@@ -65,7 +67,6 @@ int splice_in(struct __sk_buff *skb)
 	syn = tcp->syn;
 	is_ack = tcp->ack;
 	rst = tcp->rst;
-	seq = bpf_ntohl(tcp->seq);
 	ack = bpf_ntohl(tcp->ack_seq);
 	length = tcp->doff * 4;
 	splice = find_splice(&p.tuple, &index, &side);
@@ -95,8 +96,11 @@ int splice_in(struct __sk_buff *skb)
 			return TC_ACT_SHOT;
 		mtu = exceeded_mtu(skb, p.l4 + length,
 				   splice->way[side & 1].interface);
-		return mtu ? say_too_big(skb, index, side, seq, mtu)
-			   : forward(skb, index, side, p.l4);
+		if (mtu)
+			return say_too_big(skb, index, side, p.l4, mtu);
+		if (splice->far_ms && side == ABI_FROM_BACKEND)
+			keep_tail(skb, index, p.l4);
+		return forward(skb, index, side, p.l4);
 	}
 	/* On another CPU; the sender will send again, but for a RST: the agent
 	 * finds that at the socket. */
@@ -115,6 +119,22 @@ static __always_inline bool is_question(const struct __sk_buff *skb,
 	return tcp->ack && !tcp->syn && !tcp->fin && !tcp->rst &&
 	       skb->len == l4 + tcp->doff * 4 &&
 	       bpf_ntohl(tcp->seq) == way->next + way->seq - 1;
+}
+
+/* Bytes that have gone to a far client, who has said nothing to that: as in
+ * splice_tail.h. */
+static __always_inline bool is_tail(const struct __sk_buff *skb,
+				    const struct tcphdr *tcp, __u32 l4,
+				    const struct abi_splice *splice)
+{
+	const struct abi_splice_way *way = &splice->way[ABI_FROM_BACKEND];
+	__u32 behind = l4 + tcp->doff * 4;
+	__u32 length = skb->len > behind ? skb->len - behind : 0;
+	__u32 first = bpf_ntohl(tcp->seq) - way->seq - way->acked;
+	__u32 passed = way->next - way->acked;
+
+	return splice->far_ms && length && tcp->ack && !tcp->syn && !tcp->fin &&
+	       !tcp->rst && first < passed && length <= passed - first;
 }
 
 SEC("tc")
@@ -138,7 +158,8 @@ int splice_out(struct __sk_buff *skb)
 	/* A full barrier, the other half of the flip's. */
 	state = __sync_fetch_and_or(&splice->state, 0);
 	if (state == ABI_SPLICE_SPLICED && side <= ABI_FROM_BACKEND &&
-	    is_question(skb, tcp, p.l4, &splice->way[!side]))
+	    (is_question(skb, tcp, p.l4, &splice->way[!side]) ||
+	     (side == ABI_FROM_CLIENT && is_tail(skb, tcp, p.l4, splice))))
 		return TC_ACT_UNSPEC;
 	if (state == ABI_SPLICE_FLIPPING || state == ABI_SPLICE_SPLICED ||
 	    (state == ABI_SPLICE_CLOSED && !tcp->syn))

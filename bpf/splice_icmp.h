@@ -329,16 +329,20 @@ static __noinline int say_too_big_v6(struct __sk_buff *skb, __u32 interface,
 
 /* To the side that has sent it, if it may have: see find_sender(). */
 static __noinline int say_too_big(struct __sk_buff *skb, __u32 index,
-				  __u32 from, __u32 seq, __u32 mtu)
+				  __u32 from, __u32 l4, __u32 mtu)
 {
 	struct abi_splice *splice = bpf_map_lookup_elem(&splices, &index);
 	__u32 interface;
+	__be32 seq;
 
-	if (!splice)
+	if (!splice ||
+	    bpf_skb_load_bytes(skb, l4 + __builtin_offsetof(struct tcphdr, seq),
+			       &seq, sizeof(seq)))
 		return TC_ACT_SHOT;
 	/* Linux 6.1 forgets what else it has seen of it. */
 	from &= 1;
-	if (!is_plausible(&splice->way[from], seq) || !may_say(splice))
+	if (!is_plausible(&splice->way[from], bpf_ntohl(seq)) ||
+	    !may_say(splice))
 		return TC_ACT_SHOT;
 	interface = splice->way[from ^ 1].interface;
 	return splice->family == AF_INET ? say_too_big_v4(skb, interface, mtu)

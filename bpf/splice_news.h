@@ -13,6 +13,9 @@
  * looks anyway from time to time. */
 struct rings splice_rings SEC(".maps");
 
+/* Above so many bytes that wait in a ring it is for steps only. */
+#define RING_TAILS_BYTES 32768
+
 /* By thread: it comes and looks by itself, soon. The first event wakes it; to
  * be woken by each would cost more than what it has to do then. */
 struct {
@@ -23,20 +26,33 @@ struct {
 	__type(value, struct abi_comes);
 } splice_comes SEC(".maps");
 
-static inline void tell(const struct abi_splice *splice, __u32 index)
+static __always_inline void *find_ring(const struct abi_splice *splice)
+{
+	__u32 thread = splice->thread;
+
+	return bpf_map_lookup_elem(&splice_rings, &thread);
+}
+
+/* Return: flags for the ring. */
+static __always_inline __u64 wakeup(const struct abi_splice *splice)
 {
 	__u32 thread = splice->thread, only = 0;
-	void *ring = bpf_map_lookup_elem(&splice_rings, &thread);
 	volatile struct abi_comes *comes =
 		bpf_map_lookup_elem(&splice_comes, &only);
-	bool waits;
 
-	if (!ring || !comes || thread >= ABI_THREADS_MAX)
-		return;
 	/* Bytes of a flow that goes on by the relay are waiting. */
-	waits = comes->thread[thread] && splice->state != ABI_SPLICE_ABORTED;
-	bpf_ringbuf_output(ring, &index, sizeof(index),
-			   waits ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP);
+	return comes && thread < ABI_THREADS_MAX && comes->thread[thread] &&
+			       splice->state != ABI_SPLICE_ABORTED
+		       ? BPF_RB_NO_WAKEUP
+		       : BPF_RB_FORCE_WAKEUP;
+}
+
+static inline void tell(const struct abi_splice *splice, __u32 index)
+{
+	void *ring = find_ring(splice);
+
+	if (ring)
+		bpf_ringbuf_output(ring, &index, sizeof(index), wakeup(splice));
 }
 
 #endif

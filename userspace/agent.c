@@ -193,6 +193,7 @@ unsigned agent_kill(struct agent *agent,
 static int thread_timeout_ms(const struct thread *thread)
 {
 	uint64_t due = thread->paused_until_ns;
+	uint64_t tail_due = join_tail_due_ns(thread);
 
 	if (thread->again)
 		return 0;
@@ -204,6 +205,8 @@ static int thread_timeout_ms(const struct thread *thread)
 	}
 	if (thread->hear_ns && (!due || thread->hear_ns < due))
 		due = thread->hear_ns;
+	if (tail_due && (!due || tail_due < due))
+		due = tail_due;
 	/* Lines that standard error did not take. */
 	if (thread->log.length &&
 	    (!due || due > thread->now_ns + AGENT_LOG_RETRY_NS))
@@ -279,6 +282,7 @@ static void *thread_main(void *argument)
 		thread_expire(thread);
 		haste_look(&thread->haste, thread->now_ns);
 		join_hear(thread);
+		join_tail_send(thread);
 		join_keep(thread);
 		log_flush(&thread->log);
 		accounts_flush(&thread->accounts, &thread->agent->store);
@@ -457,6 +461,7 @@ void agent_stop(struct agent *agent)
 		cleanup_fd(&thread->route_sockets[1]);
 		free(thread->buffer);
 		free(thread->message);
+		free(thread->tails);
 	}
 	free(agent->threads);
 	free(agent->flows);

@@ -44,6 +44,8 @@ struct watch {
  * @news_lost: sockmap_lost() when last looked at.
  * @splice_news: likewise the ring of the splices.
  * @hear_ns:  when to look there again without being woken; 0: not.
+ * @tails:    segments that a far client may have to be sent once more,
+ *            @tail_count of them.
  * @keep_ns:  when to ask spliced flows' sides whether they are there.
  * @route_sockets: for IPv4 and IPv6, to learn by which address of this host a
  *            target is reached; -1: there is none.
@@ -67,6 +69,8 @@ struct thread {
 	struct abi_endpoint route_target;
 	struct abi_endpoint route_source;
 	uint64_t route_ns;
+	struct tail *tails;
+	unsigned tail_count;
 	uint64_t keep_ns;
 	uint64_t now_ns;
 	struct deadlines deadlines;

@@ -480,6 +480,19 @@ void join_hear(struct thread *thread);
 /** join_keep() - ask silent sides of spliced flows (join_keep.c). */
 void join_keep(struct thread *thread);
 
+/** join_tail_thread() - room for what follows. Return: 0 or -ENOMEM
+ * (join_tail.c). */
+int join_tail_thread(struct thread *thread);
+
+/** join_tail_keep() - a segment that is sent once more if nobody answers. */
+void join_tail_keep(struct flow *flow, const struct abi_tail *segment);
+
+/** join_tail_due_ns() - when the next one is; 0: there is none. */
+uint64_t join_tail_due_ns(const struct thread *thread);
+
+/** join_tail_send() - in each turn: those that are due. */
+void join_tail_send(struct thread *thread);
+
 /** join_leave() - the flow ends; if it was spliced, with a RST both ways. */
 void join_leave(struct flow *flow);
 

@@ -510,16 +510,32 @@ void join_recheck(struct flow *flow)
 		join_look(flow);
 }
 
-static void join_heard(void *context, uint32_t slot)
+/* Late news may be of a flow that had this slot before: NULL. */
+static struct flow *join_flow(const struct thread *thread, uint32_t slot)
 {
-	struct thread *thread = context;
-	struct agent *agent = thread->agent;
+	const struct agent *agent = thread->agent;
 	struct flow *flow = &agent->flows[agent->splice->slots[slot].flow];
 
-	/* Late news may be of a flow that had this slot before. */
-	if (flow->thread == thread && flow->splice == slot + 1 &&
-	    join_is_joined(flow))
+	return flow->thread == thread && flow->splice == slot + 1 &&
+			       join_is_joined(flow)
+		       ? flow
+		       : NULL;
+}
+
+static void join_heard(void *context, uint32_t slot)
+{
+	struct flow *flow = join_flow(context, slot);
+
+	if (flow)
 		join_look(flow);
+}
+
+static void join_heard_tail(void *context, const struct abi_tail *tail)
+{
+	struct flow *flow = join_flow(context, tail->splice);
+
+	if (flow)
+		join_tail_keep(flow, tail);
 }
 
 /* The turn that it begins does, by join_hear(). */
@@ -532,6 +548,7 @@ static void join_news(struct watch *watch, uint32_t events)
 void join_hear(struct thread *thread)
 {
 	struct splice *splice = thread->agent->splice;
+	const struct splice_ears ears = {join_heard, join_heard_tail, thread};
 
 	if (!splice)
 		return;
@@ -539,7 +556,7 @@ void join_hear(struct thread *thread)
 		thread->hear_ns = 0;
 		splice_come(splice, thread->index, false);
 	}
-	if (!splice_news(splice, thread->index, join_heard, thread))
+	if (!splice_news(splice, thread->index, &ears))
 		return;
 	if (!thread->hear_ns)
 		splice_come(splice, thread->index, true);
@@ -548,6 +565,8 @@ void join_hear(struct thread *thread)
 
 int join_thread(struct thread *thread)
 {
+	int result;
+
 	thread->splice_news = (struct watch){join_news, -1};
 	thread->route_sockets[0] = -1;
 	thread->route_sockets[1] = -1;
@@ -559,7 +578,8 @@ int join_thread(struct thread *thread)
 						  SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	thread->splice_news.fd =
 		splice_ring(thread->agent->splice, thread->index);
-	return thread_watch(thread, &thread->splice_news, EPOLLIN, true);
+	result = thread_watch(thread, &thread->splice_news, EPOLLIN, true);
+	return result ? result : join_tail_thread(thread);
 }
 
 /* ---- after a death ---------------------------------------------------------

@@ -200,14 +200,9 @@ enum abi_splice_state splice_abort(struct splice *splice, uint32_t index)
 /* ---- rings ----------------------------------------------------------------
  */
 
-/* What ring_buffer__new() is given, for the time of a call of splice_news():
- * libbpf keeps the pointer it was made with. */
-struct splice_reader {
-	void (*each)(void *context, uint32_t slot);
-	void *context;
-};
-
-static _Thread_local struct splice_reader splice_reader;
+/* Whose ring_buffer__consume() it is, for the time of a call of splice_news():
+ * libbpf keeps the pointer that the ring was made with. */
+static _Thread_local const struct splice_ears *splice_ears;
 
 static int splice_read(void *unused, void *data, size_t size)
 {
@@ -216,7 +211,9 @@ static int splice_read(void *unused, void *data, size_t size)
 	(void)unused;
 	if (size == sizeof(slot)) {
 		memcpy(&slot, data, sizeof(slot));
-		splice_reader.each(splice_reader.context, slot);
+		splice_ears->step(splice_ears->context, slot);
+	} else if (size == sizeof(struct abi_tail)) {
+		splice_ears->tail(splice_ears->context, data);
 	}
 	return 0;
 }
@@ -243,9 +240,9 @@ int splice_ring(const struct splice *splice, unsigned thread)
 }
 
 bool splice_news(struct splice *splice, unsigned thread,
-		 void (*each)(void *context, uint32_t slot), void *context)
+		 const struct splice_ears *ears)
 {
-	splice_reader = (struct splice_reader){each, context};
+	splice_ears = ears;
 	return ring_buffer__consume(splice->rings[thread]) > 0;
 }
 

@@ -207,6 +207,12 @@ void splice_ask(const struct splice *splice, uint32_t index,
 		enum abi_direction side);
 
 /**
+ * splice_send_tail() - send a far client once more what has gone to him before;
+ * he acknowledges it selectively, and so the backend learns what is lost.
+ */
+void splice_send_tail(const struct splice *splice, const struct abi_tail *tail);
+
+/**
  * splice_keep() - listen to a flow's sides, and ask one that is silent.
  * @hot:          what has come from them.
  * @keepalive_ns: the silence after which it is asked.
@@ -222,11 +228,19 @@ unsigned splice_keep(struct splice *splice, uint32_t index,
 int splice_ring(const struct splice *splice, unsigned thread);
 
 /**
- * splice_news() - take a thread's news; @each gets the slot of each.
- * Return: there were some.
+ * struct splice_ears - what is called for each of a thread's news.
+ * @step: a splice has stepped on.
+ * @tail: has gone to a far client; valid for the time of the call.
  */
+struct splice_ears {
+	void (*step)(void *context, uint32_t slot);
+	void (*tail)(void *context, const struct abi_tail *tail);
+	void *context;
+};
+
+/** splice_news() - take a thread's news. Return: there were some. */
 bool splice_news(struct splice *splice, unsigned thread,
-		 void (*each)(void *context, uint32_t slot), void *context);
+		 const struct splice_ears *ears);
 
 /**
  * splice_come() - whether a thread takes its news by itself, soon: then only

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What is said to a side whose connection has no socket any more: that comes
  * back for a moment, by TCP_REPAIR, and the stack sends what it sends at an
- * abort, or to ask whether the side is still there. */
+ * abort, or to ask whether the side is still there, or what it has to send. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -26,6 +26,9 @@ static int set(int fd, int option, int value)
 	return setsockopt(fd, IPPROTO_TCP, option, &value, sizeof(value));
 }
 
+/* As large as what is kept, and as timestamps make it. */
+#define SPEAK_MSS (ABI_TAIL_MAX + TCPOLEN_TSTAMP_APPA)
+
 /* The numbers of a connection that is not made but said to be there. */
 static int place(int fd, __u32 seq, __u32 ack)
 {
@@ -33,25 +36,35 @@ static int place(int fd, __u32 seq, __u32 ack)
 	       set(fd, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE) ||
 	       set(fd, TCP_QUEUE_SEQ, (int)seq) ||
 	       set(fd, TCP_REPAIR_QUEUE, TCP_RECV_QUEUE) ||
-	       set(fd, TCP_QUEUE_SEQ, (int)ack);
+	       set(fd, TCP_QUEUE_SEQ, (int)ack) ||
+	       set(fd, TCP_MAXSEG, SPEAK_MSS) || set(fd, TCP_NODELAY, 1);
 }
 
-static int set_timestamps(int fd, __u32 clock)
+static int set_option(int fd, __u32 kind, __u32 value)
 {
-	const struct tcp_repair_opt option = {TCPOPT_TIMESTAMP, 0};
+	const struct tcp_repair_opt option = {kind, value};
 
 	return setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_OPTIONS, &option,
-			  sizeof(option)) ||
-	       set(fd, TCP_TIMESTAMP, (int)clock);
+			  sizeof(option));
+}
+
+static int set_timestamps(int fd, const struct abi_splice *slot,
+			  const struct abi_splice_way *way)
+{
+	if (!(slot->answered & ABI_SPLICE_TIMESTAMPS))
+		return 0;
+	return set_option(fd, TCPOPT_TIMESTAMP, 0) ||
+	       set(fd, TCP_TIMESTAMP, (int)way->clock);
 }
 
 /*
  * A socket that talks to the side that packets of this way go to.
- * @ack: what that is told to have been received of it.
+ * @seq: of what it says, in the numbers of the one it speaks for.
+ * @ack: what the side is told to have been received of it.
  * Return: a descriptor, under TCP_REPAIR: its close is silent; or -1.
  */
 static int open_way(const struct abi_splice *slot, enum abi_direction from,
-		    __u32 ack)
+		    __u32 seq, __u32 ack)
 {
 	const struct abi_splice_way *way = &slot->way[from];
 	struct abi_endpoint ours =
@@ -62,7 +75,7 @@ static int open_way(const struct abi_splice *slot, enum abi_direction from,
 	socklen_t size = addr_to_sockaddr(&ours, &address);
 	AUTO_FD fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (fd < 0 || place(fd, way->next + way->seq, ack) ||
+	if (fd < 0 || place(fd, seq + way->seq, ack) ||
 	    bind(fd, (struct sockaddr *)&address, size))
 		return -1;
 	size = addr_to_sockaddr(&theirs, &address);
@@ -74,7 +87,8 @@ static int open_way(const struct abi_splice *slot, enum abi_direction from,
 static void reset_way(const struct abi_splice *slot, enum abi_direction from)
 {
 	const struct linger linger = {.l_onoff = 1};
-	AUTO_FD fd = open_way(slot, from, slot->way[!from].next);
+	AUTO_FD fd = open_way(slot, from, slot->way[from].next,
+			      slot->way[!from].next);
 
 	if (fd < 0)
 		return;
@@ -103,13 +117,51 @@ void splice_ask(const struct splice *splice, uint32_t index,
 		endpoint(slot, way->source, way->source_port_be);
 	struct abi_endpoint theirs =
 		endpoint(slot, way->destination, way->destination_port_be);
-	AUTO_FD fd = open_way(slot, !side, slot->way[side].acked);
+	AUTO_FD fd = open_way(slot, !side, way->next, slot->way[side].acked);
 
-	if (fd < 0 || (slot->answered & ABI_SPLICE_TIMESTAMPS &&
-		       set_timestamps(fd, way->clock)))
+	if (fd < 0 || set_timestamps(fd, slot, way))
 		return;
 	/* At the end of TCP_REPAIR the stack sends what asks for a window. */
 	set(fd, TCP_REPAIR, TCP_REPAIR_OFF);
+	set(fd, TCP_REPAIR, TCP_REPAIR_ON);
+	conntrack_forget(&splice->conntrack, &ours, &theirs);
+}
+
+/* So that the side is told to have just this room: the stack does not take back
+ * what has been promised, and has none to promise more. */
+static int set_window(int fd, struct abi_splice_shift shift, __u16 window,
+		      __u32 ack)
+{
+	const struct tcp_repair_window is = {
+		.snd_wl1 = ack,
+		.snd_wnd = UINT16_MAX,
+		.max_window = UINT16_MAX,
+		.rcv_wnd = (__u32)window << shift.left,
+		.rcv_wup = ack,
+	};
+	int least = 0;
+
+	return set_option(fd, TCPOPT_WINDOW, (__u32)shift.right << 16) ||
+	       setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof(least)) ||
+	       setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &is, sizeof(is));
+}
+
+void splice_send_tail(const struct splice *splice, const struct abi_tail *tail)
+{
+	const struct abi_splice *slot = &splice->slots[tail->splice];
+	const struct abi_splice_way *way = &slot->way[ABI_FROM_BACKEND];
+	__u32 ack = slot->way[ABI_FROM_CLIENT].acked;
+	struct abi_endpoint ours =
+		endpoint(slot, way->source, way->source_port_be);
+	struct abi_endpoint theirs =
+		endpoint(slot, way->destination, way->destination_port_be);
+	AUTO_FD fd = open_way(slot, ABI_FROM_BACKEND, tail->seq, ack);
+
+	if (fd < 0 || set_timestamps(fd, slot, way) ||
+	    set_window(fd, slot->shift[ABI_FROM_BACKEND], tail->window, ack))
+		return;
+	set(fd, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP);
+	send(fd, tail->payload, tail->size, MSG_DONTWAIT | MSG_NOSIGNAL);
 	set(fd, TCP_REPAIR, TCP_REPAIR_ON);
 	conntrack_forget(&splice->conntrack, &ours, &theirs);
 }

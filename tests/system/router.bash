@@ -45,6 +45,16 @@ wait_for_flow() {
 	}
 }
 
+# has_phase PHASE - the flow is there.
+has_phase() {
+	snictl flow list --json | jq -e --arg phase "$1" '.[0].phase == $phase'
+}
+
+# tracks_nothing - the router's conntrack is empty.
+tracks_nothing() {
+	[[ $(lab_exec router cat /proc/sys/net/netfilter/nf_conntrack_count) == 0 ]]
+}
+
 # counter PATH - of `snictl stats`, such as outcomes.malformed.
 counter() {
 	snictl stats --json | jq -e --arg path "$1" 'getpath($path / ".")'

@@ -316,10 +316,6 @@ sends_again() {
 	lab_exec router nft delete table inet fw
 }
 
-tracks_nothing() {
-	[[ $(lab_exec router cat /proc/sys/net/netfilter/nf_conntrack_count) == 0 ]]
-}
-
 # A client that goes on until it hears no more, and says how that was.
 BANNED='
 import os, sys

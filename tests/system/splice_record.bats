@@ -6,6 +6,7 @@
 # shellcheck disable=SC2154 # set by what is loaded
 load common
 load router
+load survival
 
 setup() {
 	lab_up --backends 1
@@ -44,17 +45,6 @@ spliced_are() {
 		jq '[.[] | select(.phase == "spliced")] | length') == $1))
 }
 
-# halt, go_on - the agent stands still; its main process too, which would take a
-# worker that does for one that hangs.
-halt() {
-	worker=$(pgrep -P "$agent")
-	kill -STOP "$agent" "$worker"
-}
-
-go_on() {
-	kill -CONT "$worker" "$agent"
-}
-
 # Each end of a flow is three pieces of news, the ring has room for 4,096.
 @test "news of the ends of flows are lost: their records tell" {
 	local worker
@@ -75,10 +65,6 @@ for c in many:
 	go_on
 	wait_until spliced_are 0
 	assert_equal "$(counter outcomes.routed)" 2000
-}
-
-has_phase() {
-	snictl flow list --json | jq -e --arg phase "$1" '.[0].phase == $phase'
 }
 
 # By the programs: 3 is ABI_SPLICE_SPLICED.

@@ -29,6 +29,17 @@ die() {
 	wait_until next_worker "$dead"
 }
 
+# halt, go_on - the agent stands still; its main process too, which would take a
+# worker that does for one that hangs. Sets worker.
+halt() {
+	worker=$(worker)
+	kill -STOP "$agent" "$worker"
+}
+
+go_on() {
+	kill -CONT "$worker" "$agent"
+}
+
 # waiting_are_served WORKER - by another one: 50 clients connect to a worker that
 # is stopped, and then killed.
 waiting_are_served() {
