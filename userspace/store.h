@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/param.h>
 #include "../bpf/abi.h"
 #include "error.h"
 #include "paths.h"
@@ -44,20 +45,16 @@ struct store {
 /** store_name_count() - entries of @names. */
 static inline uint32_t store_name_count(const struct store *store)
 {
-	uint32_t part =
-		(store->flow_capacity + ABI_NAME_FLOWS - 1) / ABI_NAME_FLOWS;
-
-	return part > ABI_PLACES_MAX ? ABI_PLACES_MAX : part;
+	return MIN(howmany(store->flow_capacity, ABI_NAME_FLOWS),
+		   ABI_PLACES_MAX);
 }
 
 /** store_sockmap_count() - entries of @sockmap_flows. */
 static inline uint32_t store_sockmap_count(const struct store *store)
 {
-	uint32_t part = store->flow_capacity / ABI_SOCKMAP_FLOWS;
-
-	return part < ABI_SOCKMAP_FLOWS_MIN ? ABI_SOCKMAP_FLOWS_MIN
-	       : part > ABI_PLACES_MAX	    ? ABI_PLACES_MAX
-					    : part;
+	return MIN(MAX(store->flow_capacity / ABI_SOCKMAP_FLOWS,
+		       ABI_SOCKMAP_FLOWS_MIN),
+		   ABI_PLACES_MAX);
 }
 
 enum store_access {

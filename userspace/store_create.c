@@ -80,19 +80,25 @@ static int fill_meta(struct store *store, struct error *error)
 
 static int remove_pins(int folder, const char *name);
 
+static uint32_t entries_of(const struct store *store,
+			   enum store_map_index index)
+{
+	if (index == STORE_NAMES)
+		return store_name_count(store);
+	if (index == STORE_SOCKMAP_FLOWS)
+		return store_sockmap_count(store);
+	return store->flow_capacity;
+}
+
 static int pin_all(struct store *store, struct error *error)
 {
 	for (unsigned i = 0; i < STORE_MAP_COUNT; i++) {
-		uint32_t entries = i == STORE_NAMES ? store_name_count(store)
-				   : i == STORE_SOCKMAP_FLOWS
-					   ? store_sockmap_count(store)
-					   : store->flow_capacity;
 		AUTO_FD map = -1;
 		int status;
 
 		if (i == STORE_ROUTES)
 			continue;
-		status = store_map_create(i, entries, &map, error);
+		status = store_map_create(i, entries_of(store, i), &map, error);
 		if (status)
 			return status;
 		status = store_pin(store, map, store_maps[i].name);
