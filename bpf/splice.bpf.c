@@ -92,7 +92,8 @@ int splice_in(struct __sk_buff *skb)
 	}
 	if (state == ABI_SPLICE_SPLICED || state == ABI_SPLICE_CLOSED) {
 		/* A SYN-ACK that comes late was for the agent. */
-		if (p.hops <= 1 || p.fragment || (syn && is_ack))
+		if (p.hops <= 1 || p.fragment || (syn && is_ack) ||
+		    (p.uneven && cut_padding(skb)))
 			return TC_ACT_SHOT;
 		mtu = exceeded_mtu(skb, p.l4 + length,
 				   splice->way[side & 1].interface);

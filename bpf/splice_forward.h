@@ -160,6 +160,38 @@ static __always_inline __u16 scale(__u16 window_be,
 	return bpf_htons(window > 0xffff ? 0xffff : (__u16)window);
 }
 
+/*
+ * Ethernet pads frames of less than 60 bytes, and what it adds is no payload:
+ * the stack cuts it off too, further up. What has been merged may be longer
+ * than IP can say.
+ *
+ * Return: the frame ends before the packet does.
+ */
+static __noinline int cut_padding(struct __sk_buff *skb)
+{
+	const __u32 l3 = sizeof(struct ethhdr);
+	__u32 length;
+	__be16 word;
+
+	if (skb->gso_size)
+		return 0;
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		if (bpf_skb_load_bytes(
+			    skb, l3 + __builtin_offsetof(struct iphdr, tot_len),
+			    &word, sizeof(word)))
+			return 1;
+		length = l3 + bpf_ntohs(word);
+	} else {
+		if (bpf_skb_load_bytes(skb,
+				       l3 + __builtin_offsetof(struct ipv6hdr,
+							       payload_len),
+				       &word, sizeof(word)))
+			return 1;
+		length = l3 + sizeof(struct ipv6hdr) + bpf_ntohs(word);
+	}
+	return length > skb->len || bpf_skb_change_tail(skb, length, 0);
+}
+
 static __always_inline __u32 fold(__u64 sum)
 {
 	sum = (sum & 0xffffffff) + (sum >> 32);

@@ -25,12 +25,14 @@
  * @tuple: of a packet that comes in; of one that goes out, as its answer's.
  * @l4:    offset of the TCP header.
  * @hops:  TTL or hop limit.
+ * @uneven: the frame is not as long as IP says.
  */
 struct packet {
 	struct abi_tuple tuple;
 	__u32 l4;
 	__u8 hops;
 	bool fragment;
+	bool uneven;
 };
 
 static __always_inline void *headers(struct __sk_buff *skb, __u32 length)
@@ -85,6 +87,7 @@ static __always_inline struct tcphdr *read_packet(struct __sk_buff *skb,
 		p->l4 = l3 + sizeof(*ip);
 		p->hops = ip->ttl;
 		p->fragment = ip->frag_off & bpf_htons(IP_FRAGMENT);
+		p->uneven = l3 + bpf_ntohs(ip->tot_len) != skb->len;
 	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
 		data = headers(skb, l3 + sizeof(*ip6) + sizeof(*tcp));
 		if (!data)
@@ -103,6 +106,8 @@ static __always_inline struct tcphdr *read_packet(struct __sk_buff *skb,
 		p->l4 = l3 + sizeof(*ip6);
 		p->hops = ip6->hop_limit;
 		p->fragment = false;
+		p->uneven = l3 + sizeof(*ip6) + bpf_ntohs(ip6->payload_len) !=
+			    skb->len;
 	} else {
 		return 0;
 	}

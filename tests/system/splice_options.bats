@@ -175,6 +175,36 @@ small_segments() {
 	lab_exec "$1" ip -6 route replace "$3" dev eth0 metric 1 advmss 536
 }
 
+# What Ethernet adds to frames of less than 60 bytes: a FIN, or what is
+# acknowledged, without timestamps.
+@test "padding is no payload" {
+	lab_down
+	lab_up --backends 1 --impair client seed=1 --impair backend1 seed=1
+	lab_exec client sysctl -qw net.ipv4.tcp_timestamps=0
+	start
+	snictl set keepalive 1s
+	client <<-'END'
+		c = connect("192.0.2.1").send(hello("a.test"))
+		c.expect_backend("one")
+		# Who is silent is asked, and answers.
+		wait_flows(1, phase="spliced")
+		c.exchange(os.urandom(100001)).exchange(b"x")
+		before, end = flows()[0], time.monotonic() + PATIENCE
+		while any(flows()[0][way] < before[way] + 3
+		          for way in ("packets_in", "packets_out")):
+		    if time.monotonic() > end:
+		        fail("no answer")
+		    time.sleep(0.05)
+		c.exchange(b"yz")
+		(flow,) = flows()
+		equal((flow["bytes_in"], flow["bytes_out"]),
+		      (len(c.sent), len(c.sent + b"one\n")))
+		c.fin().expect_fin().expect_closed()
+		wait_flows(0)
+	END
+	wait_for_flow 'name=a.test datapath=splice end=closed'
+}
+
 @test "segments of 536 bytes" {
 	start
 	# One segment a packet.

@@ -6,7 +6,8 @@
  * direction follows from the seed alone.
  *
  * Only TCP is lost, doubled and reordered. A lost neighbour solicitation
- * would add a second to a test and nothing to its worth. All is delayed.
+ * would add a second to a test and nothing to its worth. All is delayed, and
+ * short frames are padded, as Ethernet has it.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -146,12 +147,15 @@ static void lane_send_later(struct lane *lane, const uint8_t *data,
 			    uint32_t length, int64_t due_ns)
 {
 	struct slot slot = {.due_ns = due_ns, .arrival = lane->arrivals++};
+	struct frame *frame;
 
 	if (lane->under_way == QUEUE_FRAMES)
 		return;
 	slot.frame = lane->unused[lane->under_way];
-	lane->frames[slot.frame].length = length;
-	memcpy(lane->frames[slot.frame].data, data, length);
+	frame = &lane->frames[slot.frame];
+	memset(frame->data, 0, ETH_ZLEN);
+	memcpy(frame->data, data, length);
+	frame->length = length < ETH_ZLEN ? ETH_ZLEN : length;
 	heap_push(lane, slot);
 }
 
