@@ -757,23 +757,24 @@ struct abi_splice {
 	struct abi_splice_way way[2];
 };
 
-/* Of a segment that is larger nothing is kept. */
-#define ABI_TAIL_MAX 1460
+/* Of a segment with more payload nothing is kept; Ethernet's have 1,460. */
+#define ABI_TAIL_MAX 1464
 
 /**
  * struct abi_tail - the last segment that has gone to a far client, in the ring
  * of the splice's thread.
  * @sent_ns: when, CLOCK_MONOTONIC.
  * @splice:  its slot.
- * @seq, @window: as in the backend's own header; @seq is of the first byte.
- * @size:    bytes of payload.
+ * @before:  payload of others in the packet, which was merged; 0: none.
+ * @size:    bytes of @payload.
+ * @header:  TCP's, as the backend has sent it; with its options, then anything.
  */
 struct abi_tail {
 	__u64 sent_ns;
 	__u32 splice;
-	__u32 seq;
-	__u16 window;
-	__u16 size;
+	__u32 before;
+	__u32 size;
+	__u8 header[60];
 	__u8 payload[ABI_TAIL_MAX];
 };
 
@@ -1016,6 +1017,7 @@ _Static_assert(sizeof(struct abi_route_stats) == 64, "abi_route_stats");
 _Static_assert(sizeof(struct abi_sockmap_flow) == 136, "abi_sockmap_flow");
 _Static_assert(sizeof(struct abi_splice_way) == 64, "abi_splice_way");
 _Static_assert(sizeof(struct abi_splice) == 168, "abi_splice");
+_Static_assert(sizeof(struct abi_tail) == 1544, "abi_tail");
 _Static_assert(sizeof(struct abi_tuple) == 40, "abi_tuple");
 _Static_assert(sizeof(struct abi_bucket) == 64, "abi_bucket");
 _Static_assert(sizeof(struct abi_comes) == ABI_THREADS_MAX, "abi_comes");

@@ -21,8 +21,8 @@
  * Invariant STACK SILENCE: from FLIPPING on no packet that the stack itself
  * makes leaves with a spliced tuple: no RST for a socket that is gone, no
  * retransmission, no probe. What the stack makes has come in by no interface.
- * The agent may ask whether a side is still there, see is_question(), and send a
- * far client once more what has gone to him before, see is_tail().
+ * The agent may ask whether a side is still there, see is_question(), and send
+ * a far client once more what has gone to him before, see is_tail().
  * Where these programs have been taken away, splice_guard.bpf.c keeps it
  * silent.
  */

@@ -137,7 +137,7 @@ static __always_inline bool watch(struct abi_splice *splice, __u32 index,
 			back->window = window;
 		/* He has had something, if he has nothing to say himself. */
 		if (from == ABI_FROM_CLIENT && splice->far_ms &&
-		    (!length || (__s32)(ack - back->acked) > 0))
+		    ((!length && !tcp->fin) || (__s32)(ack - back->acked) > 0))
 			splice->far_ms = 0;
 		acknowledge(splice, !from, ack);
 	}

@@ -9,8 +9,8 @@
 #include "abi.h"
 #include "ring.h"
 
-/* Of splices that have stepped on. A hint: the agent looks at the splice, and
- * looks anyway from time to time. */
+/* Of splices that have stepped on: a hint, the agent looks at the splice, and
+ * looks anyway from time to time. And struct abi_tail. */
 struct rings splice_rings SEC(".maps");
 
 /* Above so many bytes that wait in a ring it is for steps only. */

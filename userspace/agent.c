@@ -193,7 +193,6 @@ unsigned agent_kill(struct agent *agent,
 static int thread_timeout_ms(const struct thread *thread)
 {
 	uint64_t due = thread->paused_until_ns;
-	uint64_t tail_due = join_tail_due_ns(thread);
 
 	if (thread->again)
 		return 0;
@@ -205,8 +204,8 @@ static int thread_timeout_ms(const struct thread *thread)
 	}
 	if (thread->hear_ns && (!due || thread->hear_ns < due))
 		due = thread->hear_ns;
-	if (tail_due && (!due || tail_due < due))
-		due = tail_due;
+	if (thread->tail_ns && (!due || thread->tail_ns < due))
+		due = thread->tail_ns;
 	/* Lines that standard error did not take. */
 	if (thread->log.length &&
 	    (!due || due > thread->now_ns + AGENT_LOG_RETRY_NS))

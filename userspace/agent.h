@@ -46,6 +46,7 @@ struct watch {
  * @hear_ns:  when to look there again without being woken; 0: not.
  * @tails:    segments that a far client may have to be sent once more,
  *            @tail_count of them.
+ * @tail_ns:  when the next of them is due, or before; 0: there is none.
  * @keep_ns:  when to ask spliced flows' sides whether they are there.
  * @route_sockets: for IPv4 and IPv6, to learn by which address of this host a
  *            target is reached; -1: there is none.
@@ -71,6 +72,7 @@ struct thread {
 	uint64_t route_ns;
 	struct tail *tails;
 	unsigned tail_count;
+	uint64_t tail_ns;
 	uint64_t keep_ns;
 	uint64_t now_ns;
 	struct deadlines deadlines;

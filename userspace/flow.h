@@ -484,11 +484,13 @@ void join_keep(struct thread *thread);
  * (join_tail.c). */
 int join_tail_thread(struct thread *thread);
 
-/** join_tail_keep() - a segment that is sent once more if nobody answers. */
+/**
+ * join_tail_keep() - a segment that is sent once more if nobody answers.
+ *
+ * It is copied, in the place of the flow's last one; where there is no room for
+ * more flows' it is forgotten.
+ */
 void join_tail_keep(struct flow *flow, const struct abi_tail *segment);
-
-/** join_tail_due_ns() - when the next one is; 0: there is none. */
-uint64_t join_tail_due_ns(const struct thread *thread);
 
 /** join_tail_send() - in each turn: those that are due. */
 void join_tail_send(struct thread *thread);

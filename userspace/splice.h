@@ -209,6 +209,9 @@ void splice_ask(const struct splice *splice, uint32_t index,
 /**
  * splice_send_tail() - send a far client once more what has gone to him before;
  * he acknowledges it selectively, and so the backend learns what is lost.
+ *
+ * The splice is SPLICED. Nothing is sent where that fails, or the segment was
+ * damaged before it came here.
  */
 void splice_send_tail(const struct splice *splice, const struct abi_tail *tail);
 

@@ -51,10 +51,13 @@ static int set_option(int fd, __u32 kind, __u32 value)
 static int set_timestamps(int fd, const struct abi_splice *slot,
 			  const struct abi_splice_way *way)
 {
+	/* From Linux 6.7 on an odd one would go on in microseconds. */
+	__u32 even = (way->clock + 1) & ~1U;
+
 	if (!(slot->answered & ABI_SPLICE_TIMESTAMPS))
 		return 0;
 	return set_option(fd, TCPOPT_TIMESTAMP, 0) ||
-	       set(fd, TCP_TIMESTAMP, (int)way->clock);
+	       set(fd, TCP_TIMESTAMP, (int)even);
 }
 
 /*
@@ -129,14 +132,14 @@ void splice_ask(const struct splice *splice, uint32_t index,
 
 /* So that the side is told to have just this room: the stack does not take back
  * what has been promised, and has none to promise more. */
-static int set_window(int fd, struct abi_splice_shift shift, __u16 window,
-		      __u32 ack)
+static int set_window(int fd, struct abi_splice_shift shift,
+		      const struct tcphdr *tcp, __u32 ack)
 {
 	const struct tcp_repair_window is = {
 		.snd_wl1 = ack,
 		.snd_wnd = UINT16_MAX,
 		.max_window = UINT16_MAX,
-		.rcv_wnd = (__u32)window << shift.left,
+		.rcv_wnd = (__u32)be16toh(tcp->window) << shift.left,
 		.rcv_wup = ack,
 	};
 	int least = 0;
@@ -146,19 +149,60 @@ static int set_window(int fd, struct abi_splice_shift shift, __u16 window,
 	       setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &is, sizeof(is));
 }
 
+/* RFC 1071; not yet folded. */
+static uint32_t sum(const void *data, size_t size)
+{
+	const uint8_t *byte = data;
+	uint32_t total = 0;
+
+	for (size_t i = 0; i < size; i++)
+		total += i % 2 ? byte[i] : (uint32_t)byte[i] << 8;
+	return total;
+}
+
+static uint16_t fold(uint32_t total)
+{
+	total = (total & 0xffff) + (total >> 16);
+	return (uint16_t)((total & 0xffff) + (total >> 16));
+}
+
+/* The stack would find any sum right, for it makes a new one. What was merged
+ * has been looked at; what a virtual interface has not summed up yet has only
+ * the sum of the addresses. */
+static bool is_as_sent(const struct abi_splice *slot,
+		       const struct abi_tail *tail, const struct tcphdr *tcp)
+{
+	const struct abi_splice_way *back = &slot->way[ABI_FROM_CLIENT];
+	size_t header = tcp->doff * 4U;
+	uint32_t total = sum(back->source, sizeof(back->source)) +
+			 sum(back->destination, sizeof(back->destination)) +
+			 IPPROTO_TCP + (uint32_t)header + tail->size;
+
+	return tail->before || be16toh(tcp->check) == fold(total) ||
+	       fold(total + sum(tail->header, header) +
+		    sum(tail->payload, tail->size)) == 0xffff;
+}
+
 void splice_send_tail(const struct splice *splice, const struct abi_tail *tail)
 {
 	const struct abi_splice *slot = &splice->slots[tail->splice];
 	const struct abi_splice_way *way = &slot->way[ABI_FROM_BACKEND];
-	__u32 ack = slot->way[ABI_FROM_CLIENT].acked;
 	struct abi_endpoint ours =
 		endpoint(slot, way->source, way->source_port_be);
 	struct abi_endpoint theirs =
 		endpoint(slot, way->destination, way->destination_port_be);
-	AUTO_FD fd = open_way(slot, ABI_FROM_BACKEND, tail->seq, ack);
+	struct tcphdr tcp;
+	AUTO_FD fd = -1;
+	__u32 ack;
 
+	memcpy(&tcp, tail->header, sizeof(tcp));
+	ack = be32toh(tcp.ack_seq) - slot->way[ABI_FROM_CLIENT].seq;
+	if (!is_as_sent(slot, tail, &tcp))
+		return;
+	fd = open_way(slot, ABI_FROM_BACKEND, be32toh(tcp.seq) + tail->before,
+		      ack);
 	if (fd < 0 || set_timestamps(fd, slot, way) ||
-	    set_window(fd, slot->shift[ABI_FROM_BACKEND], tail->window, ack))
+	    set_window(fd, slot->shift[ABI_FROM_BACKEND], &tcp, ack))
 		return;
 	set(fd, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP);
 	send(fd, tail->payload, tail->size, MSG_DONTWAIT | MSG_NOSIGNAL);

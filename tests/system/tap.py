@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 ETH_P_ALL = 3
 PROTOCOLS = {0x0800: 4, 0x86DD: 6}
+PSH = 8
 OPTION_NOP, OPTION_TIMESTAMPS = 1, 8
 
 
