@@ -268,8 +268,9 @@ relayed_late() {
 		for c in many:
 		    c.exchange(b"?" * 1000)
 	END
-	# Not before the others had all of them.
-	(($(counter relayed.no-ports) <= 1100 - 1024))
+	# Not before the others had all of them; but for one or two whose bucket
+	# of the tuples is full, which chance fills (bpf/abi.h).
+	(($(counter relayed.no-ports) <= 1100 - 1024 + 16))
 }
 
 @test "receive buffers, tiny and huge" {
