@@ -87,6 +87,19 @@ static int open_way(const struct abi_splice *slot, enum abi_direction from,
 	return take_fd(&fd);
 }
 
+/* What has been said there has begun a connection in the firewall's eyes. */
+static void forget_way(const struct splice *splice,
+		       const struct abi_splice *slot, enum abi_direction from)
+{
+	const struct abi_splice_way *way = &slot->way[from];
+	struct abi_endpoint ours =
+		endpoint(slot, way->source, way->source_port_be);
+	struct abi_endpoint theirs =
+		endpoint(slot, way->destination, way->destination_port_be);
+
+	conntrack_forget(&splice->conntrack, &ours, &theirs);
+}
+
 static void reset_way(const struct abi_splice *slot, enum abi_direction from)
 {
 	const struct linger linger = {.l_onoff = 1};
@@ -116,10 +129,6 @@ void splice_ask(const struct splice *splice, uint32_t index,
 {
 	const struct abi_splice *slot = &splice->slots[index];
 	const struct abi_splice_way *way = &slot->way[!side];
-	struct abi_endpoint ours =
-		endpoint(slot, way->source, way->source_port_be);
-	struct abi_endpoint theirs =
-		endpoint(slot, way->destination, way->destination_port_be);
 	AUTO_FD fd = open_way(slot, !side, way->next, slot->way[side].acked);
 
 	if (fd < 0 || set_timestamps(fd, slot, way))
@@ -127,7 +136,7 @@ void splice_ask(const struct splice *splice, uint32_t index,
 	/* At the end of TCP_REPAIR the stack sends what asks for a window. */
 	set(fd, TCP_REPAIR, TCP_REPAIR_OFF);
 	set(fd, TCP_REPAIR, TCP_REPAIR_ON);
-	conntrack_forget(&splice->conntrack, &ours, &theirs);
+	forget_way(splice, slot, !side);
 }
 
 /* So that the side is told to have just this room: the stack does not take back
@@ -187,10 +196,6 @@ void splice_send_tail(const struct splice *splice, const struct abi_tail *tail)
 {
 	const struct abi_splice *slot = &splice->slots[tail->splice];
 	const struct abi_splice_way *way = &slot->way[ABI_FROM_BACKEND];
-	struct abi_endpoint ours =
-		endpoint(slot, way->source, way->source_port_be);
-	struct abi_endpoint theirs =
-		endpoint(slot, way->destination, way->destination_port_be);
 	struct tcphdr tcp;
 	AUTO_FD fd = -1;
 	__u32 ack;
@@ -207,5 +212,5 @@ void splice_send_tail(const struct splice *splice, const struct abi_tail *tail)
 	set(fd, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP);
 	send(fd, tail->payload, tail->size, MSG_DONTWAIT | MSG_NOSIGNAL);
 	set(fd, TCP_REPAIR, TCP_REPAIR_ON);
-	conntrack_forget(&splice->conntrack, &ours, &theirs);
+	forget_way(splice, slot, ABI_FROM_BACKEND);
 }

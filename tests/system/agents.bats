@@ -68,7 +68,7 @@ other() {
 
 @test "of two agents in a network namespace one splices" {
 	local first=$agent second
-	[[ $(path_of splice on) == true ]] || skip "the data path is off: $(path_of splice why)"
+	needs_splice
 	snictl listen del 443
 	other start_agent
 	second=$agent
@@ -89,8 +89,7 @@ other() {
 
 @test "an agent that may not splice any more keeps what it had spliced" {
 	local dead
-	[[ $(path_of splice on) == true ]] ||
-		skip "the data path is off: $(path_of splice why)"
+	needs_splice
 	start_peer backend1 one
 	routes <<<'route add a.test 198.51.100.11:443'
 	SNICTL=$build/snictl lab_start --log keeps.log client python3 -c '

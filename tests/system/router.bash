@@ -50,6 +50,12 @@ has_phase() {
 	snictl flow list --json | jq -e --arg phase "$1" '.[0].phase == $phase'
 }
 
+# spliced_are COUNT - so many flows are.
+spliced_are() {
+	(($(snictl flow list --json |
+		jq '[.[] | select(.phase == "spliced")] | length') == $1))
+}
+
 # tracks_nothing - the router's conntrack is empty.
 tracks_nothing() {
 	[[ $(lab_exec router cat /proc/sys/net/netfilter/nf_conntrack_count) == 0 ]]
@@ -80,6 +86,12 @@ start_peer() {
 	lab_start --log "peer-$1.log" "$1" \
 		"$BATS_TEST_DIRNAME/peer.py" serve "$2"
 	wait_until grep -qx ready "$lab_path/log/peer-$1.log"
+}
+
+# needs_splice - skip the test where that data path is off.
+needs_splice() {
+	[[ $(path_of splice on) == true ]] ||
+		skip "the data path is off: $(path_of splice why)"
 }
 
 # path_of NAME KEY - of a data path, in `snictl status`.

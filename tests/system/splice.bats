@@ -22,8 +22,7 @@ setup() {
 		route add silent.test 198.51.100.11:447
 		route add traffic.test 198.51.100.12:443
 	END
-	[[ $(path_of splice on) == true ]] ||
-		skip "the data path is off: $(path_of splice why)"
+	needs_splice
 }
 
 worker() {

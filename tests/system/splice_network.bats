@@ -10,8 +10,7 @@ load router
 setup() {
 	lab_up --backends 2
 	start_agent --datapath splice
-	[[ $(path_of splice on) == true ]] ||
-		skip "the data path is off: $(path_of splice why)"
+	needs_splice
 	start_peer backend1 one
 	start_peer backend2 two
 	routes <<-'END'
@@ -20,12 +19,6 @@ setup() {
 		route add one6.test [2001:db8:2::11]:443
 		route add two6.test [2001:db8:2::12]:443
 	END
-}
-
-# spliced_are COUNT - so many flows are.
-spliced_are() {
-	(($(snictl flow list --json |
-		jq '[.[] | select(.phase == "spliced")] | length') == $1))
 }
 
 # clients CODE - in the background, with a flow to each name, in the dict c;
@@ -76,8 +69,7 @@ c["one6"].exchange(b"?")'
 	go
 	whole
 	# Conntrack does not keep who was asked; the four that had begun are gone.
-	assert_equal "$(lab_exec router cat \
-		/proc/sys/net/netfilter/nf_conntrack_count)" 0
+	tracks_nothing
 }
 
 # What is done by clients whose flows go on.

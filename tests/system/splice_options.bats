@@ -14,8 +14,7 @@ setup() {
 # start - the agent, a backend that echoes, and its names.
 start() {
 	start_agent --datapath splice
-	[[ $(path_of splice on) == true ]] ||
-		skip "the data path is off: $(path_of splice why)"
+	needs_splice
 	start_peer backend1 one
 	routes <<-'END'
 		route add a.test 198.51.100.11:443

@@ -15,8 +15,7 @@ setup() {
 		>"$lab_path/snictld"
 	chmod +x "$lab_path/snictld"
 	snictld=$lab_path/snictld start_agent --datapath splice
-	[[ $(path_of splice on) == true ]] ||
-		skip "the data path is off: $(path_of splice why)"
+	needs_splice
 	start_peer backend1 one
 	routes <<<'route add a.test 198.51.100.11:443'
 }
@@ -38,11 +37,6 @@ def go():
 print("whole", flush=True)
 '
 	wait_until grep -qx up "$lab_path/log/clients.log"
-}
-
-spliced_are() {
-	(($(snictl flow list --json |
-		jq '[.[] | select(.phase == "spliced")] | length') == $1))
 }
 
 # Each end of a flow is three pieces of news, the ring has room for 4,096.

@@ -12,8 +12,7 @@ load survival
 setup() {
 	lab_up --backends 1 --impair client 'delay=10 seed=1'
 	start_agent --datapath splice
-	[[ $(path_of splice on) == true ]] ||
-		skip "the data path is off: $(path_of splice why)"
+	needs_splice
 	start_peer backend1 one
 	routes <<-'END'
 		route add a.test 198.51.100.11:443
